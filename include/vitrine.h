@@ -1,0 +1,296 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * vitrine: vision transformer inference. This is the only public header.
+ *
+ * A program that names what is in a picture:
+ *
+ *     #include <stdio.h>
+ *     #include <vitrine.h>
+ *
+ *     int main(int argc, char **argv) {
+ *         vt_error err = {0};
+ *         vt_model *model = NULL;
+ *         vt_session *session = NULL;
+ *         vt_image image = {0};
+ *         vt_prediction best;
+ *         if (argc < 3 || vt_model_open(&model, argv[1], NULL, &err) ||
+ *             vt_session_create(&session, model, NULL, &err) ||
+ *             vt_image_read(&image, argv[2], NULL, &err) ||
+ *             vt_classify_image(session, &image, &best, 1, &err))
+ *             fprintf(stderr, "%s\n", err.message);
+ *         else
+ *             printf("%.1f%% %s\n", 100 * best.score, vt_model_label(model, best.index));
+ *         vt_image_free(&image);
+ *         vt_session_destroy(session);
+ *         vt_model_close(model);
+ *     }
+ *
+ * Conventions. Outputs come first, options and the error last. A function that can fail returns a
+ * vt_status, VT_OK being 0, and writes one line with the facts into the caller's vt_error (which may be
+ * NULL). An options struct is initialised with its _INIT macro, or passed as NULL for the defaults; a
+ * zero field means its default. The library never prints and never exits.
+ *
+ * Threads. A vt_model does not change after vt_model_open and may be shared by any number of threads. A
+ * vt_session belongs to one thread at a time, and uses its own worker threads. Everything else is plain
+ * data of the caller's.
+ */
+#ifndef VITRINE_H
+#define VITRINE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define VT_VERSION_MAJOR 0
+#define VT_VERSION_MINOR 1
+#define VT_VERSION_PATCH 0
+
+/* "0.1.0" of the library that runs, which may be newer than the header. */
+const char *vt_version(void);
+
+/* ---- errors ------------------------------------------------------------------------------------ */
+
+typedef enum vt_status {
+    VT_OK = 0,
+    VT_ERR_ARGUMENT,    /* a call's argument is out of its documented range */
+    VT_ERR_MEMORY,      /* out of memory */
+    VT_ERR_IO,          /* a file can't be opened, read or written */
+    VT_ERR_FORMAT,      /* malformed bytes: image, safetensors, JSON */
+    VT_ERR_UNSUPPORTED, /* well-formed, but nothing that vitrine knows how to run */
+    VT_ERR_LIMIT,       /* over one of the caller's limits */
+    VT_ERR_MISSING,     /* a file, key or tensor that must be there is not */
+    VT_ERR_SHAPE,       /* a tensor's shape or type is not what the configuration asks for */
+    VT_ERR_INTERNAL     /* a defect of vitrine's */
+} vt_status;
+
+typedef struct vt_error {
+    vt_status code;
+    char message[512]; /* one line, no newline, UTF-8 where the input was */
+} vt_error;
+
+/* A short name for a status, never NULL: "malformed input". */
+const char *vt_status_name(vt_status status);
+
+/* Receives warnings (an unknown tensor, a rounded size): one line, no newline. */
+typedef void (*vt_log_fn)(void *user, const char *line);
+
+/* ---- images ------------------------------------------------------------------------------------ */
+
+/* 8-bit sRGB, three bytes a pixel, rows top to bottom, upright. `pixels` is owned by the image. */
+typedef struct vt_image {
+    size_t width, height;
+    size_t stride; /* bytes from one row to the next, at least 3 * width */
+    uint8_t *pixels;
+} vt_image;
+
+typedef struct vt_image_options {
+    size_t struct_size;
+    uint64_t max_pixels;    /* width * height; 0: 2^28 (268 megapixels) */
+    uint64_t max_bytes;     /* of the encoded file; 0: 2^30 */
+    uint8_t background[3];  /* what shows through where alpha is not opaque; set use_background */
+    bool use_background;    /* false: white */
+    bool drop_alpha;        /* keep the colours under the alpha, as Pillow's convert("RGB") does */
+    bool ignore_orientation; /* leave the pixels as stored, whatever EXIF says */
+} vt_image_options;
+#define VT_IMAGE_OPTIONS_INIT {.struct_size = sizeof(vt_image_options)}
+
+/* Decodes PNG, JPEG, WebP, GIF (first frame), BMP, TGA, PSD, PNM or Radiance HDR, told apart by their
+ * first bytes. On success *out owns its pixels: release with vt_image_free. */
+vt_status vt_image_decode(vt_image *out, const void *bytes, size_t size,
+                          const vt_image_options *options, vt_error *err);
+
+/* vt_image_decode of a file's bytes; "-" reads standard input to its end. */
+vt_status vt_image_read(vt_image *out, const char *path, const vt_image_options *options,
+                        vt_error *err);
+
+/* Frees the pixels and zeroes the struct. */
+void vt_image_free(vt_image *image);
+
+/* ---- tensors and tensor files ------------------------------------------------------------------ */
+
+typedef enum vt_dtype {
+    VT_DTYPE_F64, VT_DTYPE_F32, VT_DTYPE_F16, VT_DTYPE_BF16,
+    VT_DTYPE_I64, VT_DTYPE_I32, VT_DTYPE_I16, VT_DTYPE_I8,
+    VT_DTYPE_U64, VT_DTYPE_U32, VT_DTYPE_U16, VT_DTYPE_U8, VT_DTYPE_BOOL,
+    VT_DTYPE_F8_E4M3, VT_DTYPE_F8_E5M2
+} vt_dtype;
+
+enum { VT_MAX_DIMS = 8 };
+
+/* A dense row-major tensor. The strings and data belong to whatever returned it. */
+typedef struct vt_tensor {
+    const char *name;
+    vt_dtype dtype;
+    size_t ndim;
+    size_t shape[VT_MAX_DIMS];
+    const void *data;
+    size_t size; /* bytes */
+} vt_tensor;
+
+/* "F32"; bytes of one element. */
+const char *vt_dtype_name(vt_dtype dtype);
+size_t vt_dtype_size(vt_dtype dtype);
+
+/* A safetensors file, read through mmap: header length, JSON, offsets, overlaps, shapes and file size
+ * are checked when it is opened. */
+typedef struct vt_tensor_file vt_tensor_file;
+vt_status vt_tensor_file_open(vt_tensor_file **out, const char *path, vt_error *err);
+void vt_tensor_file_close(vt_tensor_file *file);
+size_t vt_tensor_file_count(const vt_tensor_file *file);
+/* Tensors in the order of their data. Valid until the file is closed. */
+const vt_tensor *vt_tensor_file_at(const vt_tensor_file *file, size_t index);
+/* NULL when there is none of that name. */
+const vt_tensor *vt_tensor_file_find(const vt_tensor_file *file, const char *name);
+
+/* Writes tensors to a safetensors file, replacing it only when all is written. */
+vt_status vt_tensor_file_write(const char *path, const vt_tensor *tensors, size_t count,
+                               vt_error *err);
+
+/* ---- models ------------------------------------------------------------------------------------ */
+
+typedef struct vt_model vt_model;
+
+/* How a learned table of positions is resized to another grid; see docs/MODELS.md. */
+typedef enum vt_pos_resize {
+    VT_POS_RESIZE_AUTO = 0,          /* the family's own rule */
+    VT_POS_RESIZE_BICUBIC,           /* A = -0.75, align_corners false (Hugging Face ViT) */
+    VT_POS_RESIZE_BICUBIC_ANTIALIAS, /* A = -0.5, widened when shrinking (timm) */
+    VT_POS_RESIZE_BICUBIC_OFFSET,    /* scale factor (n + 0.1) / M (DINOv2, as first published) */
+    VT_POS_RESIZE_BICUBIC_CORNERS,   /* align_corners true (torchvision) */
+    VT_POS_RESIZE_BILINEAR,
+    VT_POS_RESIZE_BILINEAR_ANTIALIAS,
+    VT_POS_RESIZE_BILINEAR_CORNERS,
+    VT_POS_RESIZE_COUNT
+} vt_pos_resize;
+
+/* "bicubic-antialias"; and back: VT_POS_RESIZE_COUNT when the name is not known. */
+const char *vt_pos_resize_name(vt_pos_resize rule);
+vt_pos_resize vt_pos_resize_from_name(const char *name);
+
+typedef struct vt_model_options {
+    size_t struct_size;
+    const char *labels_path;  /* a text file, one label a line; NULL: the configuration's own */
+    const char *kernels;      /* "avx512", "avx2", "neon", "scalar"; NULL: the fastest here */
+    vt_pos_resize pos_resize;
+    vt_log_fn log;            /* NULL: warnings are dropped */
+    void *log_user;
+} vt_model_options;
+#define VT_MODEL_OPTIONS_INIT {.struct_size = sizeof(vt_model_options)}
+
+/* Opens a checkpoint as it was published: a directory with config.json and model.safetensors (or
+ * model.safetensors.index.json and its shards), or the path of one .safetensors file whose config.json
+ * lies beside it. Weights are converted to F32 once. */
+vt_status vt_model_open(vt_model **out, const char *path, const vt_model_options *options,
+                        vt_error *err);
+void vt_model_close(vt_model *model);
+
+/* The label of a class: never NULL; "class 17" where the checkpoint names none. */
+const char *vt_model_label(const vt_model *model, size_t index);
+
+/* What a model is. Strings belong to the model. */
+typedef struct vt_model_info {
+    const char *path;
+    const char *family;       /* "timm VisionTransformer" */
+    const char *architecture; /* as the configuration names it: "vit_base_patch16_224" */
+    const char *weights;      /* storage type of most weights: "F16" */
+    const char *kernels;      /* "avx512" */
+    size_t num_classes, num_parameters;
+    size_t width, depth, num_heads, head_dim, mlp_dim, patch_size;
+    size_t num_prefix_tokens; /* class, distillation and register tokens */
+    size_t image_height, image_width; /* native */
+    const char *norm;         /* "LayerNorm" or "RMSNorm" */
+    float norm_eps;
+    const char *activation;   /* of the MLP: "GELU (erf)" */
+    bool gated_mlp;           /* SwiGLU and its kin */
+    const char *pooling;      /* "class token" */
+    const char *positions;    /* "learned 2D table" */
+    size_t num_pos_prefix;    /* prefix tokens that have a row in the table */
+    const char *pos_resize;   /* the rule in force */
+    const char *attention;    /* what a token sees: "full" */
+    bool multi_label;         /* scores are sigmoids, not a softmax */
+    float mean[3], std[3];    /* of the normalisation */
+    char preprocessing[256];  /* one line: "resize short edge to 256 (bicubic), centre crop 224x224, …" */
+} vt_model_info;
+void vt_model_describe(vt_model_info *out, const vt_model *model);
+
+/* The tensors of the checkpoint, `used` telling whether the model binds it. NULL past the end. */
+const vt_tensor *vt_model_tensor(const vt_model *model, size_t index, bool *used);
+
+/* What one forward pass of `batch` pictures costs, before it is run. */
+typedef struct vt_model_plan {
+    size_t input_height, input_width; /* after rounding to whole patches */
+    size_t grid_height, grid_width;
+    size_t num_tokens;                /* a picture, prefix tokens included */
+    bool positions_resized;
+    double flops;                     /* a picture; a multiply-add is two */
+    double flops_patch_embed, flops_attention, flops_linear, flops_head;
+    size_t workspace_bytes;           /* what a session of that batch allocates */
+    size_t weight_bytes;              /* packed weights, shared by all sessions */
+} vt_model_plan;
+vt_status vt_model_plan_forward(vt_model_plan *out, const vt_model *model, size_t batch,
+                                size_t height, size_t width, size_t num_threads, vt_error *err);
+
+/* ---- sessions ---------------------------------------------------------------------------------- */
+
+typedef struct vt_session vt_session;
+
+typedef struct vt_session_options {
+    size_t struct_size;
+    size_t height, width; /* of the input; 0: the model's own. Rounded to whole patches. */
+    size_t batch;         /* pictures a forward pass holds at most; 0: 1 */
+    size_t num_threads;   /* 0: one for each core the process may use */
+} vt_session_options;
+#define VT_SESSION_OPTIONS_INIT {.struct_size = sizeof(vt_session_options)}
+
+/* Allocates all that forward passes of that size need; none of the calls below allocates. The model
+ * must outlive the session. */
+vt_status vt_session_create(vt_session **out, const vt_model *model,
+                            const vt_session_options *options, vt_error *err);
+void vt_session_destroy(vt_session *session);
+
+/* The input that the session takes, after rounding to whole patches. */
+void vt_session_input_size(const vt_session *session, size_t *height, size_t *width);
+
+/* The model's own preprocessing: resize, crop, rescale, normalise, to pixels[3][height][width] of the
+ * session's input size. This one allocates what the resize needs and frees it again. Does not touch the
+ * session's workspace, so that several threads may preprocess for one session. */
+vt_status vt_session_preprocess(const vt_session *session, float *pixels, const vt_image *image,
+                                vt_error *err);
+
+/* Hands each stage of a forward pass to `fn` as it is computed. Names: pos, embeddings, block0,
+ * block1, …, features, pooled, logits (docs/CLI.md, `dump`). Valid during the call only. */
+typedef void (*vt_stage_fn)(void *user, const vt_tensor *stage);
+void vt_session_on_stage(vt_session *session, vt_stage_fn fn, void *user);
+
+/* Runs `count` (1..batch) normalised pictures, pixels[count][3][height][width]. */
+vt_status vt_session_forward(vt_session *session, const float *pixels, size_t count, vt_error *err);
+
+/* Results of the last forward pass, owned by the session and valid until the next. */
+const float *vt_session_logits(const vt_session *session); /* [count][num_classes]; NULL: no head */
+const float *vt_session_pooled(const vt_session *session); /* [count][pooled_width] */
+size_t vt_session_pooled_width(const vt_session *session);
+
+/* ---- classification ---------------------------------------------------------------------------- */
+
+typedef struct vt_prediction {
+    size_t index;
+    float score; /* softmax of the logits, or their sigmoid for a multi-label model */
+} vt_prediction;
+
+/* The `k` best of one picture's logits, best first; ties go to the lower index. Returns how many were
+ * written: min(k, num_classes). */
+size_t vt_model_top_k(const vt_model *model, const float *logits, vt_prediction *out, size_t k);
+
+/* Preprocess, forward and top k of one picture. VT_ERR_UNSUPPORTED when the model has no classifier. */
+vt_status vt_classify_image(vt_session *session, const vt_image *image, vt_prediction *out, size_t k,
+                            vt_error *err);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * What the processor can do, and the operating system lets it do.
+ */
+#ifndef VT_BASE_CPU_H
+#define VT_BASE_CPU_H
+
+#include <stdbool.h>
+
+typedef struct vt_cpu {
+    bool avx2;   /* with FMA and F16C */
+    bool avx512; /* F, BW, DQ and VL, with all of the above */
+    bool neon;   /* every aarch64 */
+} vt_cpu;
+
+vt_cpu vt_cpu_features(void);
+
+#endif

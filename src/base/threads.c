@@ -1,0 +1,252 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * A forward pass is about a hundred parallel calls of 0.05 to 5 ms each, so what matters is that a
+ * worker takes up the next call at once: it spins for SPIN_NS before it sleeps, and takes tasks from one
+ * atomic word without a lock.
+ *
+ * That word, the ticket, holds a call's number in its upper half and how many of its tasks nobody has
+ * taken in its lower half. A task is taken by decrementing it with compare-and-swap. As long as the lower
+ * half is not zero the caller cannot have left that call, so what a thread reads of the job between
+ * loading the ticket and swapping it belongs to that ticket; a worker that wakes up late finds zero, or
+ * the next call, and never a finished one.
+ */
+#include "base/threads.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "base/memory.h"
+
+enum {
+    SPIN_NS = 30000,          /* a sleeping thread takes about as long to wake */
+    SPINS_PER_CLOCK = 32,     /* pauses between two looks at the clock */
+    STACK_BYTES = 2 << 20,    /* tasks keep tiles on it; musl's default is 128 KiB */
+    MAX_THREADS = 4096
+};
+
+typedef struct worker {
+    vt_pool *pool;
+    size_t thread; /* 1.. */
+    pthread_t handle;
+} worker;
+
+struct vt_pool {
+    /* The job: written by the caller before it sets the ticket. */
+    _Atomic(vt_task_fn) task;
+    _Atomic(void *) context;
+    atomic_size_t count;
+
+    /* Each on its own cache line: all threads write the first two while they work. */
+    _Alignas(VT_ALIGNMENT) _Atomic uint64_t ticket;
+    _Alignas(VT_ALIGNMENT) atomic_size_t unfinished; /* tasks taken or not, but not done */
+    _Alignas(VT_ALIGNMENT) atomic_size_t sleepers;   /* changed with the mutex held */
+    atomic_bool stop;
+
+    pthread_mutex_t mutex;
+    pthread_cond_t work;     /* the ticket has tasks, or stop */
+    pthread_cond_t finished; /* unfinished is 0 */
+
+    size_t num_workers;
+    worker workers[];
+};
+
+static uint64_t untaken(uint64_t ticket) {
+    return ticket & UINT32_MAX;
+}
+
+static void pause_briefly(void) {
+#if defined(__x86_64__) || defined(__i386__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    __asm__ volatile("yield");
+#endif
+}
+
+static uint64_t now_ns(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+/* Spins until `ready` or for SPIN_NS, whichever comes first. */
+static void spin(vt_pool *pool, bool (*ready)(vt_pool *)) {
+    uint64_t start = now_ns();
+    do {
+        for (int i = 0; i < SPINS_PER_CLOCK; i++) {
+            if (ready(pool))
+                return;
+            pause_briefly();
+        }
+    } while (now_ns() - start < SPIN_NS);
+}
+
+static bool has_work(vt_pool *pool) {
+    return untaken(atomic_load(&pool->ticket)) != 0 || atomic_load(&pool->stop);
+}
+
+static bool is_finished(vt_pool *pool) {
+    return atomic_load(&pool->unfinished) == 0;
+}
+
+/* Does tasks until all are taken. */
+static void take_tasks(vt_pool *pool, size_t thread) {
+    size_t done = 0;
+    uint64_t ticket = atomic_load(&pool->ticket);
+    while (untaken(ticket) != 0) {
+        vt_task_fn task = atomic_load_explicit(&pool->task, memory_order_relaxed);
+        void *context = atomic_load_explicit(&pool->context, memory_order_relaxed);
+        size_t count = atomic_load_explicit(&pool->count, memory_order_relaxed);
+        if (!atomic_compare_exchange_weak(&pool->ticket, &ticket, ticket - 1))
+            continue;
+        task(context, count - (size_t)untaken(ticket), thread);
+        done++;
+        ticket = atomic_load(&pool->ticket);
+    }
+    /* Nothing of the pool is read after the last one but the mutex, which vt_pool_destroy leaves alone
+     * until this thread has ended. */
+    if (done && atomic_fetch_sub(&pool->unfinished, done) == done) {
+        pthread_mutex_lock(&pool->mutex);
+        pthread_cond_signal(&pool->finished);
+        pthread_mutex_unlock(&pool->mutex);
+    }
+}
+
+static void sleep_until_work(vt_pool *pool) {
+    pthread_mutex_lock(&pool->mutex);
+    /* Before the look at the ticket: a caller that sets it later sees this and signals. */
+    atomic_fetch_add(&pool->sleepers, 1);
+    while (!has_work(pool))
+        pthread_cond_wait(&pool->work, &pool->mutex);
+    atomic_fetch_sub(&pool->sleepers, 1);
+    pthread_mutex_unlock(&pool->mutex);
+}
+
+static void *worker_main(void *argument) {
+    worker *self = argument;
+    vt_pool *pool = self->pool;
+    while (!atomic_load(&pool->stop)) {
+        take_tasks(pool, self->thread);
+        spin(pool, has_work);
+        if (!has_work(pool))
+            sleep_until_work(pool);
+    }
+    return NULL;
+}
+
+static void wake_workers(vt_pool *pool, size_t wanted) {
+    if (atomic_load(&pool->sleepers) == 0)
+        return;
+    pthread_mutex_lock(&pool->mutex);
+    if (wanted >= pool->num_workers)
+        pthread_cond_broadcast(&pool->work);
+    else
+        for (size_t i = 0; i < wanted; i++)
+            pthread_cond_signal(&pool->work);
+    pthread_mutex_unlock(&pool->mutex);
+}
+
+static void wait_until_finished(vt_pool *pool) {
+    spin(pool, is_finished);
+    if (is_finished(pool))
+        return;
+    pthread_mutex_lock(&pool->mutex);
+    while (!is_finished(pool))
+        pthread_cond_wait(&pool->finished, &pool->mutex);
+    pthread_mutex_unlock(&pool->mutex);
+}
+
+void vt_pool_run(vt_pool *pool, vt_task_fn task, void *context, size_t count) {
+    if (vt_pool_size(pool) == 1 || count <= 1 || count > UINT32_MAX) {
+        for (size_t i = 0; i < count; i++)
+            task(context, i, 0);
+        return;
+    }
+    uint64_t call = (atomic_load_explicit(&pool->ticket, memory_order_relaxed) >> 32) + 1;
+    atomic_store_explicit(&pool->task, task, memory_order_relaxed);
+    atomic_store_explicit(&pool->context, context, memory_order_relaxed);
+    atomic_store_explicit(&pool->count, count, memory_order_relaxed);
+    atomic_store(&pool->unfinished, count);
+    atomic_store(&pool->ticket, call << 32 | count);
+    wake_workers(pool, count - 1);
+    take_tasks(pool, 0);
+    wait_until_finished(pool);
+}
+
+size_t vt_pool_size(const vt_pool *pool) {
+    return pool ? pool->num_workers + 1 : 1;
+}
+
+size_t vt_num_processors(void) {
+    long online = sysconf(_SC_NPROCESSORS_ONLN);
+#if defined(__linux__)
+    cpu_set_t set; /* of 1024; sched_getaffinity fails on larger machines */
+    if (sched_getaffinity(0, sizeof set, &set) == 0)
+        online = CPU_COUNT(&set);
+#endif
+    return online > 0 ? (size_t)online : 1;
+}
+
+/* Starts one worker that handles no signals: those are the program's own threads' business. */
+static int start_worker(worker *self) {
+    pthread_attr_t attributes;
+    sigset_t all, before;
+    int failed = pthread_attr_init(&attributes);
+    if (failed)
+        return failed;
+    pthread_attr_setstacksize(&attributes, STACK_BYTES);
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    failed = pthread_create(&self->handle, &attributes, worker_main, self);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    pthread_attr_destroy(&attributes);
+    return failed;
+}
+
+vt_status vt_pool_create(vt_pool **out, size_t num_threads, vt_error *err) {
+    *out = NULL;
+    if (num_threads == 0)
+        num_threads = vt_num_processors();
+    if (num_threads > MAX_THREADS)
+        return vt_fail(err, VT_ERR_ARGUMENT, "%zu threads: at most %d", num_threads, MAX_THREADS);
+    size_t bytes = sizeof(vt_pool) + (num_threads - 1) * sizeof(worker);
+    vt_pool *pool = vt_calloc(bytes, 1);
+    if (!pool)
+        return vt_fail_memory(err, "thread pool", bytes);
+    pthread_mutex_init(&pool->mutex, NULL);
+    pthread_cond_init(&pool->work, NULL);
+    pthread_cond_init(&pool->finished, NULL);
+    for (size_t i = 0; i + 1 < num_threads; i++) {
+        worker *next = &pool->workers[i];
+        *next = (worker){.pool = pool, .thread = i + 1};
+        int failed = start_worker(next);
+        if (failed) {
+            vt_pool_destroy(pool);
+            return vt_fail(err, VT_ERR_MEMORY, "thread %zu of %zu can't be started: %s", i + 2,
+                           num_threads, failed == EAGAIN ? "too many threads" : "pthread_create");
+        }
+        pool->num_workers = i + 1;
+    }
+    *out = pool;
+    return VT_OK;
+}
+
+void vt_pool_destroy(vt_pool *pool) {
+    if (!pool)
+        return;
+    pthread_mutex_lock(&pool->mutex);
+    atomic_store(&pool->stop, true);
+    pthread_cond_broadcast(&pool->work);
+    pthread_mutex_unlock(&pool->mutex);
+    for (size_t i = 0; i < pool->num_workers; i++)
+        pthread_join(pool->workers[i].handle, NULL);
+    pthread_cond_destroy(&pool->finished);
+    pthread_cond_destroy(&pool->work);
+    pthread_mutex_destroy(&pool->mutex);
+    vt_free(pool);
+}

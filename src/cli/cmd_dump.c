@@ -1,0 +1,254 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * vitrine dump: one forward pass, its stages written to a safetensors file.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "command.h"
+#include "model.h"
+#include "text.h"
+
+/* The input, and copies of the stages as the session hands them out. */
+typedef struct stages {
+    vt_tensor *tensors; /* each owns its name and data */
+    size_t count, capacity;
+    bool all_blocks;
+} stages;
+
+static void stages_add(stages *list, const vt_tensor *tensor) {
+    if (list->count == list->capacity) {
+        list->capacity = list->capacity ? 2 * list->capacity : 16;
+        list->tensors = reallocate(list->tensors, list->capacity, sizeof *list->tensors);
+    }
+    vt_tensor *copy = &list->tensors[list->count++];
+    void *data = allocate(tensor->size, 1);
+    memcpy(data, tensor->data, tensor->size);
+    *copy = *tensor;
+    copy->name = duplicate(tensor->name);
+    copy->data = data;
+}
+
+static void stages_free(stages *list) {
+    for (size_t i = 0; i < list->count; i++) {
+        free((void *)list->tensors[i].name);
+        free((void *)list->tensors[i].data);
+    }
+    free(list->tensors);
+}
+
+static void keep_stage(void *user, const vt_tensor *stage) {
+    stages *list = user;
+    bool later_block = strncmp(stage->name, "block", 5) == 0 && strcmp(stage->name, "block0") != 0;
+    if (!later_block || list->all_blocks)
+        stages_add(list, stage);
+}
+
+/* ---- where the input comes from ----------------------------------------------------------------
+ */
+
+static void add_pixels(stages *list, size_t count, size_t height, size_t width, const void *data) {
+    vt_tensor pixels = {
+        .name = "pixels",
+        .dtype = VT_DTYPE_F32,
+        .ndim = 4,
+        .shape = {count, 3, height, width},
+        .data = data,
+        .size = count * 3 * height * width * sizeof(float),
+    };
+    stages_add(list, &pixels);
+}
+
+static bool is_input(const vt_tensor *t) {
+    return t->dtype == VT_DTYPE_F32 && t->ndim == 4 && t->size > 0 && t->shape[1] == 3;
+}
+
+/* "pixels: expected F32 [N,3,H,W], found F16 [1,4,32,32]" */
+static void complain_input(const char *path, const vt_tensor *t) {
+    char message[512];
+    int used = snprintf(message, sizeof message, "%s: expected F32 [N,3,H,W], found %s [", t->name,
+                        vt_dtype_name(t->dtype));
+    for (size_t i = 0; i < t->ndim && used < (int)sizeof message; i++)
+        used += snprintf(message + used, sizeof message - (size_t)used, "%s%zu", i ? "," : "",
+                         t->shape[i]);
+    if (used < (int)sizeof message)
+        snprintf(message + used, sizeof message - (size_t)used, "]");
+    complain(path, message);
+}
+
+static int input_from_file(stages *list, const char *path) {
+    vt_error err = {0};
+    vt_tensor_file *file = NULL;
+    if (vt_tensor_file_open(&file, path, &err)) {
+        complain(path, err.message);
+        return EXIT_SOME_FAILED;
+    }
+    const vt_tensor *found = vt_tensor_file_find(file, "pixels");
+    if (!found)
+        found = vt_tensor_file_find(file, "input");
+    int code = EXIT_SOME_FAILED;
+    if (!found)
+        complain(path, "expected a tensor 'pixels' or 'input', found neither");
+    else if (!is_input(found))
+        complain_input(path, found);
+    else
+        code = EXIT_DONE;
+    if (code == EXIT_DONE)
+        add_pixels(list, found->shape[0], found->shape[2], found->shape[3], found->data);
+    vt_tensor_file_close(file);
+    return code;
+}
+
+static int input_from_image(stages *list, const vt_session *session, const settings *s) {
+    vt_error err = {0};
+    vt_image image = {0};
+    size_t height, width;
+    vt_session_input_size(session, &height, &width);
+    float *pixels = allocate(3 * height * width, sizeof *pixels);
+    const char *path = s->operands[0];
+    bool read = vt_image_read(&image, path, &s->image, &err) == VT_OK &&
+                vt_session_preprocess(session, pixels, &image, &err) == VT_OK;
+    if (read)
+        add_pixels(list, 1, height, width, pixels);
+    else
+        complain(path, err.message);
+    vt_image_free(&image);
+    free(pixels);
+    return read ? EXIT_DONE : EXIT_SOME_FAILED;
+}
+
+/* ---- the forward pass --------------------------------------------------------------------------
+ */
+
+static void print_stage(const vt_tensor *stage) {
+    printf("%-12s %s ", stage->name, vt_dtype_name(stage->dtype));
+    for (size_t i = 0; i < stage->ndim; i++)
+        printf("%s%zu", i ? " x " : " ", stage->shape[i]);
+    putchar('\n');
+}
+
+static int write_stages(const stages *list, const settings *s) {
+    vt_error err = {0};
+    if (vt_tensor_file_write(s->output, list->tensors, list->count, &err)) {
+        complain(s->output, err.message);
+        return EXIT_SOME_FAILED;
+    }
+    for (size_t i = 0; i < list->count && !s->quiet; i++)
+        print_stage(&list->tensors[i]);
+    return EXIT_DONE;
+}
+
+static int forward(stages *list, vt_session *session, const settings *s) {
+    vt_error err = {0};
+    const float *pixels = list->tensors[0].data;
+    size_t count = list->tensors[0].shape[0];
+    vt_session_on_stage(session, keep_stage, list);
+    if (vt_session_forward(session, pixels, count, &err)) {
+        complain(s->input ? s->input : s->operands[0], err.message);
+        return EXIT_SOME_FAILED;
+    }
+    return write_stages(list, s);
+}
+
+/* The session takes the input as it is: nothing is resized or rounded here. */
+static int check_size(const vt_session *session, const vt_tensor *pixels, const char *path) {
+    size_t height, width;
+    vt_session_input_size(session, &height, &width);
+    if (height == pixels->shape[2] && width == pixels->shape[3])
+        return EXIT_DONE;
+    char message[256];
+    snprintf(message, sizeof message,
+             "expected a size in whole patches such as %zux%zu (height x width), found %zux%zu",
+             height, width, pixels->shape[2], pixels->shape[3]);
+    complain(path, message);
+    return EXIT_SOME_FAILED;
+}
+
+static int dump_tensors(stages *list, const vt_model *model, const settings *s) {
+    vt_session *session = NULL;
+    settings sized = *s;
+    int code = input_from_file(list, s->input);
+    if (code != EXIT_DONE)
+        return code;
+    const vt_tensor *pixels = &list->tensors[0];
+    sized.batch = pixels->shape[0];
+    sized.height = pixels->shape[2];
+    sized.width = pixels->shape[3];
+    code = open_session(&session, model, &sized, dump_command.name);
+    if (code == EXIT_DONE)
+        code = check_size(session, pixels, s->input);
+    if (code == EXIT_DONE)
+        code = forward(list, session, s);
+    vt_session_destroy(session);
+    return code;
+}
+
+static int dump_image(stages *list, const vt_model *model, const settings *s) {
+    vt_session *session = NULL;
+    int code = open_session(&session, model, s, dump_command.name);
+    if (code == EXIT_DONE)
+        code = input_from_image(list, session, s);
+    if (code == EXIT_DONE)
+        code = forward(list, session, s);
+    vt_session_destroy(session);
+    return code;
+}
+
+static int check_usage(const settings *s) {
+    const char *name = dump_command.name;
+    if (!s->output)
+        return complain_usage(name, "no output given: --output OUT.safetensors");
+    if (s->num_operands > 1)
+        return complain_usage(name, "one picture at a time: unexpected '%s'", s->operands[1]);
+    if (s->input && s->num_operands)
+        return complain_usage(name, "both --input and a picture given");
+    if (!s->input && !s->num_operands)
+        return complain_usage(name, "no input given: --input IN.safetensors, or a picture");
+    if (s->input && s->height)
+        return complain_usage(name, "--size can't change the size of --input");
+    return EXIT_DONE;
+}
+
+static int run(const settings *s) {
+    vt_model *model = NULL;
+    stages list = {.all_blocks = s->blocks};
+    int code = check_usage(s);
+    if (code == EXIT_DONE)
+        code = open_model(&model, s, dump_command.name);
+    if (code == EXIT_DONE)
+        code = s->input ? dump_tensors(&list, model, s) : dump_image(&list, model, s);
+    stages_free(&list);
+    vt_model_close(model);
+    return code;
+}
+
+static const option dump_rows[] = {
+    {'i', "input", "FILE",
+     "a safetensors file with 'pixels' (or 'input'), F32 [N,3,H,W], "
+     "normalised as the model wants it",
+     .parse = parse_text, FIELD(input)},
+    {'o', "output", "FILE", "the safetensors file to write", .parse = parse_text, FIELD(output)},
+    {0, "blocks", NULL, "write what each block gives, not only block0", FIELD(blocks)},
+    OPTION_SIZE,
+    OPTION_THREADS,
+    {0},
+};
+
+static const option_group dump_options = {"Input and output", dump_rows};
+
+const command dump_command = {
+    .name = "dump",
+    .summary = "write the stages of one forward pass to a file",
+    .operands = "{--input=FILE | IMAGE} --output=FILE",
+    .about =
+        "Runs one forward pass, over tensors that are already normalised or over a picture, and "
+        "writes its stages as F32: pixels (the input), pos (the positions as added), embeddings "
+        "(what enters the first block), block0, features (after the last norm), pooled and "
+        "logits, as far as the model has them. The input's size is the size of the pass, so "
+        "that another implementation's numbers can be compared at any resolution.",
+    .groups = (const option_group *const[]){&dump_options, &model_options, &picture_options,
+                                            &general_options, NULL},
+    .examples = "  vitrine dump -m MODEL --input in.safetensors --output out.safetensors\n"
+                "  vitrine dump -m MODEL --size 384 --blocks cat.png -o out.safetensors\n",
+    .run = run,
+};

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * vitrine inspect: what a checkpoint is, how it wants its pictures, and what a forward pass costs.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "command.h"
+#include "inspect.h"
+#include "model.h"
+
+static const char *format_name(size_t index) {
+    static const char *const names[] = {"text", "json"};
+    return index < sizeof names / sizeof *names ? names[index] : NULL;
+}
+
+static void count_tensors(inspection *seen) {
+    bool used;
+    for (size_t i = 0; vt_model_tensor(seen->model, i, &used); i++) {
+        seen->num_tensors++;
+        seen->num_used += used;
+    }
+}
+
+static int inspect_model(const settings *s, const vt_model *model) {
+    vt_error err = {0};
+    inspection seen = {.model = model, .batch = s->batch, .list_tensors = s->tensors};
+    vt_model_describe(&seen.info, model);
+    size_t height = s->height ? s->height : seen.info.image_height;
+    size_t width = s->width ? s->width : seen.info.image_width;
+    if (vt_model_plan_forward(&seen.plan, model, s->batch, height, width, s->threads, &err))
+        return model_failed(model, &err, inspect_command.name);
+    count_tensors(&seen);
+    if (s->format)
+        inspect_print_json(&seen);
+    else
+        inspect_print_text(&seen);
+    return EXIT_DONE;
+}
+
+static int run(const settings *s) {
+    vt_model *model = NULL;
+    if (s->num_operands)
+        return complain_usage(inspect_command.name, "unexpected '%s': a model is named with -m",
+                              s->operands[0]);
+    int code = open_model(&model, s, inspect_command.name);
+    if (code == EXIT_DONE)
+        code = inspect_model(s, model);
+    vt_model_close(model);
+    return code;
+}
+
+static const option inspect_rows[] = {
+    {0, "format", "FORMAT", "one of", .initial = "text", .choice = format_name, FIELD(format)},
+    {0, "tensors", NULL, "list every tensor of the checkpoint (JSON always does)", FIELD(tensors)},
+    OPTION_SIZE,
+    OPTION_BATCH,
+    OPTION_THREADS,
+    {0},
+};
+
+static const option_group inspect_options = {"What is shown", inspect_rows};
+
+const command inspect_command = {
+    .name = "inspect",
+    .summary = "what a model is, and what it costs to run",
+    .operands = "",
+    .about =
+        "Shows a checkpoint's architecture, its preprocessing, its positions and the rule that "
+        "resizes them, and the arithmetic and memory of one forward pass at a given size. "
+        "Nothing is run.",
+    .groups =
+        (const option_group *const[]){&inspect_options, &model_options, &general_options, NULL},
+    .examples = "  vitrine inspect\n"
+                "  vitrine inspect -m vit_base_patch16_224 --size 384 --batch 8\n"
+                "  vitrine inspect -m model.safetensors --format=json | jq .positions\n",
+    .run = run,
+};

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * A command: its help, its options and its function. commands.c lists them.
+ */
+#ifndef CLI_COMMAND_H
+#define CLI_COMMAND_H
+
+#include <stdio.h>
+
+#include "diagnose.h"
+#include "settings.h"
+
+typedef struct command {
+    const char *name;
+    const char *summary;               /* one line, lower case, no full stop */
+    const char *operands;              /* in the synopsis: "IMAGE..." */
+    const char *about;                 /* one paragraph */
+    const option_group *const *groups; /* ends with NULL */
+    const char *examples;              /* lines of help, each "  vitrine …\n" */
+    int (*run)(const settings *);      /* an exit code */
+} command;
+
+extern const command classify_command, inspect_command, dump_command, help_command;
+
+/* In the order of `vitrine help`. NULL past the last. */
+const command *command_at(size_t index);
+const command *command_find(const char *name);
+
+/* "unknown command 'clasify', did you mean 'classify'?" Returns EXIT_USAGE. */
+int command_unknown(const char *name);
+
+/* `vitrine help` and `vitrine COMMAND --help`. */
+void help_print_overview(FILE *out);
+void help_print_command(FILE *out, const command *about);
+
+#endif

@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: MIT */
+#include "inspect.h"
+#include "json.h"
+
+static void set_text(json_t *object, const char *key, const char *value) {
+    json_object_set_new(object, key, json_text(value));
+}
+
+static void set_size(json_t *object, const char *key, size_t value) {
+    json_object_set_new(object, key, json_integer((json_int_t)value));
+}
+
+static json_t *model(const inspection *seen) {
+    const vt_model_info *info = &seen->info;
+    json_t *object = json_object();
+    set_text(object, "path", info->path);
+    set_text(object, "family", info->family);
+    set_text(object, "architecture", info->architecture);
+    set_size(object, "parameters", info->num_parameters);
+    set_text(object, "weights", info->weights);
+    set_text(object, "kernels", info->kernels);
+    set_size(object, "classes", info->num_classes);
+    json_object_set_new(object, "multi_label", json_boolean(info->multi_label));
+    return object;
+}
+
+static json_t *triple(const float *values) {
+    json_t *list = json_array();
+    for (size_t i = 0; i < 3; i++)
+        json_array_append_new(list, json_number(values[i]));
+    return list;
+}
+
+static json_t *input(const vt_model_info *info) {
+    json_t *object = json_object();
+    json_object_set_new(object, "size",
+                        json_sizes((size_t[]){info->image_height, info->image_width}, 2));
+    set_size(object, "patch_size", info->patch_size);
+    set_text(object, "preprocessing", info->preprocessing);
+    json_object_set_new(object, "mean", triple(info->mean));
+    json_object_set_new(object, "std", triple(info->std));
+    return object;
+}
+
+static json_t *encoder(const vt_model_info *info) {
+    json_t *object = json_object();
+    set_size(object, "depth", info->depth);
+    set_size(object, "width", info->width);
+    set_size(object, "num_heads", info->num_heads);
+    set_size(object, "head_dim", info->head_dim);
+    set_text(object, "attention", info->attention);
+    set_size(object, "mlp_dim", info->mlp_dim);
+    set_text(object, "activation", info->activation);
+    set_text(object, "norm", info->norm);
+    set_size(object, "prefix_tokens", info->num_prefix_tokens);
+    set_text(object, "pooling", info->pooling);
+    return object;
+}
+
+static json_t *positions(const inspection *seen) {
+    json_t *object = json_object();
+    set_text(object, "kind", seen->info.positions);
+    set_text(object, "resize", seen->info.pos_resize);
+    json_object_set_new(object, "resized", json_boolean(seen->plan.positions_resized));
+    return object;
+}
+
+static json_t *cost(const inspection *seen) {
+    const vt_model_plan *plan = &seen->plan;
+    json_t *object = json_object(), *flops = json_object();
+    set_size(object, "batch", seen->batch);
+    json_object_set_new(object, "input",
+                        json_sizes((size_t[]){plan->input_height, plan->input_width}, 2));
+    json_object_set_new(object, "grid",
+                        json_sizes((size_t[]){plan->grid_height, plan->grid_width}, 2));
+    set_size(object, "tokens", plan->num_tokens);
+    json_object_set_new(flops, "total", json_number(plan->flops));
+    json_object_set_new(flops, "patch_embed", json_number(plan->flops_patch_embed));
+    json_object_set_new(flops, "linear", json_number(plan->flops_linear));
+    json_object_set_new(flops, "attention", json_number(plan->flops_attention));
+    json_object_set_new(flops, "head", json_number(plan->flops_head));
+    json_object_set_new(object, "flops", flops);
+    set_size(object, "weight_bytes", plan->weight_bytes);
+    set_size(object, "workspace_bytes", plan->workspace_bytes);
+    return object;
+}
+
+static json_t *tensors(const vt_model *of) {
+    json_t *list = json_array();
+    const vt_tensor *t;
+    bool used;
+    for (size_t i = 0; (t = vt_model_tensor(of, i, &used)); i++) {
+        json_t *entry = json_object();
+        set_text(entry, "name", t->name);
+        set_text(entry, "dtype", vt_dtype_name(t->dtype));
+        json_object_set_new(entry, "shape", json_sizes(t->shape, t->ndim));
+        json_object_set_new(entry, "used", json_boolean(used));
+        json_array_append_new(list, entry);
+    }
+    return list;
+}
+
+void inspect_print_json(const inspection *seen) {
+    json_t *all = json_object();
+    json_object_set_new(all, "model", model(seen));
+    json_object_set_new(all, "input", input(&seen->info));
+    json_object_set_new(all, "encoder", encoder(&seen->info));
+    json_object_set_new(all, "positions", positions(seen));
+    json_object_set_new(all, "cost", cost(seen));
+    json_object_set_new(all, "tensors", tensors(seen->model));
+    json_print(all);
+}

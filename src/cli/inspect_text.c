@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: MIT */
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "diagnose.h"
+#include "inspect.h"
+#include "terminal.h"
+#include "text.h"
+
+enum { LABEL = 18, WIDTH = 80 };
+
+static void section(const char *title) {
+    bool colour = terminal_of(stdout).colour;
+    printf("\n%s%s%s\n", colour ? "\033[1m" : "", title, colour ? "\033[0m" : "");
+}
+
+static void row(const char *label, const char *format, ...) CLI_PRINTF(2, 3);
+
+static void row(const char *label, const char *format, ...) {
+    char value[1024];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(value, sizeof value, format, args);
+    va_end(args);
+    char *clean = text_clean(value, TEXT_ONE_LINE);
+    printf("  %-*s", LABEL - 2, label);
+    text_wrap(stdout, clean, LABEL, LABEL, WIDTH);
+    free(clean);
+}
+
+static void print_model(const vt_model_info *info) {
+    char buffer[32];
+    section("Model");
+    row("family", "%s", info->family);
+    row("architecture", "%s", info->architecture);
+    row("parameters", "%s", text_grouped(buffer, info->num_parameters));
+    row("weights", "%s", info->weights);
+    row("kernels", "%s", info->kernels);
+    if (info->num_classes)
+        row("classes", "%zu, scored by %s", info->num_classes,
+            info->multi_label ? "sigmoid" : "softmax");
+    else
+        row("classes", "none: features only");
+}
+
+static void print_input(const vt_model_info *info) {
+    section("Input");
+    row("size", "%zu x %zu (height x width), patches of %zu", info->image_height, info->image_width,
+        info->patch_size);
+    row("preprocessing", "%s", info->preprocessing);
+}
+
+static void print_encoder(const vt_model_info *info) {
+    section("Encoder");
+    row("blocks", "%zu, width %zu", info->depth, info->width);
+    row("attention", "%zu heads of %zu, %s", info->num_heads, info->head_dim, info->attention);
+    row("MLP", "width %zu, %s", info->mlp_dim, info->activation);
+    row("norm", "%s", info->norm);
+    row("prefix tokens", "%zu", info->num_prefix_tokens);
+    row("pooling", "%s", info->pooling);
+}
+
+static void print_positions(const inspection *seen) {
+    section("Positions");
+    row("kind", "%s", seen->info.positions);
+    row("resize rule", "%s", seen->info.pos_resize);
+    row("at this size", "%s", seen->plan.positions_resized ? "resized" : "as stored");
+}
+
+static void flops_row(const char *label, double flops, double total) {
+    char buffer[32];
+    row(label, "%s, %.1f%%", text_metric(buffer, flops, "FLOP"),
+        total > 0 ? 100 * flops / total : 0);
+}
+
+static void print_cost(const inspection *seen) {
+    const vt_model_plan *plan = &seen->plan;
+    size_t patches = plan->grid_height * plan->grid_width;
+    char title[96], buffer[32];
+    snprintf(title, sizeof title, "Cost of one forward pass at %zu x %zu, batch %zu",
+             plan->input_height, plan->input_width, seen->batch);
+    section(title);
+    if (plan->num_tokens > patches)
+        row("tokens", "%zu: %zu x %zu patches + %zu prefix", plan->num_tokens, plan->grid_height,
+            plan->grid_width, plan->num_tokens - patches);
+    else
+        row("tokens", "%zu: %zu x %zu patches", plan->num_tokens, plan->grid_height,
+            plan->grid_width);
+    row("arithmetic", "%s a picture, a multiply-add being two",
+        text_metric(buffer, plan->flops, "FLOP"));
+    flops_row("  patches", plan->flops_patch_embed, plan->flops);
+    flops_row("  linear layers", plan->flops_linear, plan->flops);
+    flops_row("  attention", plan->flops_attention, plan->flops);
+    flops_row("  head", plan->flops_head, plan->flops);
+    row("weights", "%s, shared by all sessions", text_bytes(buffer, plan->weight_bytes));
+    row("workspace", "%s", text_bytes(buffer, plan->workspace_bytes));
+}
+
+static const char *shape_text(char buffer[200], const vt_tensor *t) {
+    size_t used = 0;
+    buffer[0] = '\0';
+    for (size_t i = 0; i < t->ndim; i++)
+        used += (size_t)snprintf(buffer + used, 200 - used, "%s%zu", i ? " x " : "", t->shape[i]);
+    return t->ndim ? buffer : "scalar";
+}
+
+static size_t longest_name(const vt_model *model) {
+    size_t longest = 0;
+    const vt_tensor *t;
+    for (size_t i = 0; (t = vt_model_tensor(model, i, NULL)); i++)
+        longest = strlen(t->name) > longest ? strlen(t->name) : longest;
+    return longest < 60 ? longest : 60;
+}
+
+static void print_tensors(const inspection *seen) {
+    int width = (int)longest_name(seen->model);
+    char shape[200];
+    const vt_tensor *t;
+    bool used;
+    for (size_t i = 0; (t = vt_model_tensor(seen->model, i, &used)); i++) {
+        char *name = text_clean(t->name, TEXT_ONE_LINE);
+        printf("  %-*s  %-4s  %s%s\n", width, name, vt_dtype_name(t->dtype), shape_text(shape, t),
+               used ? "" : "  (unused)");
+        free(name);
+    }
+}
+
+void inspect_print_text(const inspection *seen) {
+    char *path = text_clean(seen->info.path, TEXT_ONE_LINE);
+    puts(path);
+    free(path);
+    print_model(&seen->info);
+    print_input(&seen->info);
+    print_encoder(&seen->info);
+    print_positions(seen);
+    print_cost(seen);
+    section("Tensors");
+    row("in the file", "%zu, %zu of them used%s", seen->num_tensors, seen->num_used,
+        seen->list_tensors ? "" : "; --tensors lists them");
+    if (seen->list_tensors)
+        print_tensors(seen);
+}

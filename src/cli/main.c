@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * vitrine COMMAND [OPTION]... [OPERAND]...
+ */
+#include <locale.h>
+#include <signal.h>
+#include <string.h>
+
+#include "command.h"
+#include "text.h"
+
+static const command *const commands[] = {
+    &classify_command,
+    &inspect_command,
+    &dump_command,
+    &help_command,
+};
+
+const command *command_at(size_t index) {
+    return index < sizeof commands / sizeof *commands ? commands[index] : NULL;
+}
+
+const command *command_find(const char *name) {
+    for (size_t i = 0; command_at(i); i++)
+        if (strcmp(command_at(i)->name, name) == 0)
+            return command_at(i);
+    return NULL;
+}
+
+int command_unknown(const char *name) {
+    nearest guess = {.wanted = name};
+    for (size_t i = 0; command_at(i); i++)
+        nearest_offer(&guess, command_at(i)->name);
+    if (guess.word)
+        return complain_usage(NULL, "unknown command '%s', did you mean '%s'?", name, guess.word);
+    return complain_usage(NULL, "unknown command '%s'", name);
+}
+
+static int run_command(const command *chosen, int argc, char **argv) {
+    settings s = {.image = VT_IMAGE_OPTIONS_INIT, .operands = argv};
+    option_error error;
+    if (!options_parse(chosen->groups, argc, argv, &s, &s.num_operands, &error))
+        return complain_usage(chosen->name, "%s", error.message);
+    if (s.help) {
+        help_print_command(stdout, chosen);
+        return EXIT_DONE;
+    }
+    return chosen->run(&s);
+}
+
+static int dispatch(int argc, char **argv) {
+    if (argc < 2) {
+        help_print_overview(stderr);
+        return EXIT_USAGE;
+    }
+    const char *name = argv[1];
+    if (strcmp(name, "--version") == 0) {
+        printf("vitrine %s\n", vt_version());
+        return EXIT_DONE;
+    }
+    if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0)
+        name = help_command.name;
+    else if (name[0] == '-')
+        return complain_usage(NULL, "unknown option '%s' before a command", name);
+    const command *chosen = command_find(name);
+    return chosen ? run_command(chosen, argc - 2, argv + 2) : command_unknown(name);
+}
+
+int main(int argc, char **argv) {
+    setlocale(LC_CTYPE, "");  /* whether the terminal shows UTF-8; numbers keep their full stop */
+    signal(SIGPIPE, SIG_IGN); /* a write to a closed pipe fails, and output_flush sees it */
+    int code = dispatch(argc, argv);
+    if (!output_flush() && code == EXIT_DONE)
+        code = EXIT_SOME_FAILED;
+    return code;
+}

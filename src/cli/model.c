@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: MIT */
+#include "model.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "diagnose.h"
+
+static const char *default_model(void) {
+    const char *named = getenv("VITRINE_MODEL");
+    return named && *named ? named : VITRINE_BUNDLED_MODEL;
+}
+
+static void log_note(void *user, const char *line) {
+    const settings *s = user;
+    if (!s->quiet)
+        note("%s", line);
+}
+
+static int failed(const char *path, const vt_error *err, const char *command) {
+    if (err->code == VT_ERR_ARGUMENT)
+        return complain_usage(command, "%s", err->message);
+    complain(path, err->message);
+    return EXIT_MODEL;
+}
+
+int model_failed(const vt_model *model, const vt_error *err, const char *command) {
+    vt_model_info info;
+    vt_model_describe(&info, model);
+    return failed(info.path, err, command);
+}
+
+int open_model(vt_model **out, const settings *s, const char *command) {
+    vt_error err = {0};
+    vt_model_options options = VT_MODEL_OPTIONS_INIT;
+    const char *path = s->model ? s->model : default_model();
+    options.labels_path = s->labels;
+    options.kernels = s->kernels;
+    options.pos_resize = (vt_pos_resize)s->pos_resize;
+    options.log = log_note;
+    options.log_user = (void *)s;
+    if (!s->model && access(path, F_OK) != 0) {
+        complain(path,
+                 "the default model is not there: name one with -m MODEL, or in $VITRINE_MODEL");
+        return EXIT_MODEL;
+    }
+    return vt_model_open(out, path, &options, &err) ? failed(path, &err, command) : EXIT_DONE;
+}
+
+int open_session(vt_session **out, const vt_model *model, const settings *s, const char *command) {
+    vt_error err = {0};
+    vt_session_options options = VT_SESSION_OPTIONS_INIT;
+    options.height = s->height;
+    options.width = s->width;
+    options.batch = s->batch;
+    options.num_threads = s->threads;
+    return vt_session_create(out, model, &options, &err) ? model_failed(model, &err, command)
+                                                         : EXIT_DONE;
+}

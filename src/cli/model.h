@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Opening the model that the settings name, and saying why when it can't be used.
+ */
+#ifndef CLI_MODEL_H
+#define CLI_MODEL_H
+
+#include "settings.h"
+
+/* Both return an exit code, having complained when it is not EXIT_DONE; EXIT_USAGE when the library
+ * finds an option's value wrong. `command` names the help to point at. */
+int open_model(vt_model **out, const settings *s, const char *command);
+int open_session(vt_session **out, const vt_model *model, const settings *s, const char *command);
+
+/* How the failure of a call that takes option values ends the command. */
+int model_failed(const vt_model *model, const vt_error *err, const char *command);
+
+#endif

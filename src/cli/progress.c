@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: MIT */
+#include "progress.h"
+
+#include <time.h>
+
+enum { MANY = 8, LABEL_COLUMNS = 44, WIDEST = 60 };
+
+double clock_ms(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec * 1e3 + (double)now.tv_nsec * 1e-6;
+}
+
+void progress_begin(progress *bar, size_t total, bool quiet) {
+    *bar = (progress){.screen = terminal_of(stderr), .total = total, .started = clock_ms()};
+    bar->enabled =
+        !quiet && bar->screen.present && total >= MANY && bar->screen.columns > LABEL_COLUMNS + 8;
+}
+
+void progress_hide(progress *bar) {
+    if (bar->visible)
+        fputs("\r\033[K", stderr);
+    bar->visible = false;
+}
+
+static void print_remaining(const progress *bar, size_t done) {
+    double elapsed = (clock_ms() - bar->started) / 1e3;
+    double rate = elapsed > 0 ? (double)done / elapsed : 0;
+    if (rate > 0)
+        fprintf(stderr, " %.3g/s", rate);
+    if (rate > 0 && elapsed > 1) {
+        unsigned long left = (unsigned long)((double)(bar->total - done) / rate + 0.5);
+        fprintf(stderr, ", %lu:%02lu left", left / 60, left % 60);
+    }
+}
+
+void progress_show(progress *bar, size_t done) {
+    double now = clock_ms();
+    char text[3 * WIDEST + 1];
+    size_t cells = bar->screen.columns - LABEL_COLUMNS;
+    if (!bar->enabled || (bar->visible && now - bar->drawn < 100))
+        return;
+    cells = cells > WIDEST ? WIDEST : cells;
+    terminal_bar(text, cells, (double)done / (double)bar->total, bar->screen.utf8,
+                 bar->screen.utf8 ? "░" : ".");
+    fprintf(stderr, "\r\033[K%s %zu/%zu", text, done, bar->total);
+    print_remaining(bar, done);
+    fflush(stderr);
+    bar->drawn = now;
+    bar->visible = true;
+}

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * A progress bar on the last line of a terminal; nothing in a pipe.
+ */
+#ifndef CLI_PROGRESS_H
+#define CLI_PROGRESS_H
+
+#include "terminal.h"
+
+typedef struct progress {
+    terminal screen; /* of standard error */
+    size_t total;
+    double started, drawn; /* seconds */
+    bool visible, enabled;
+} progress;
+
+/* Monotonic time in milliseconds. */
+double clock_ms(void);
+
+/* Few pictures need no bar, and `quiet` wants none. */
+void progress_begin(progress *bar, size_t total, bool quiet);
+
+/* Takes the bar away, so that something else can be printed where it stood. */
+void progress_hide(progress *bar);
+
+/* Draws the bar with `done` of the total behind it, at most ten times a second. */
+void progress_show(progress *bar, size_t done);
+
+#endif

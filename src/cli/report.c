@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: MIT */
+#include "report.h"
+
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "json.h"
+#include "text.h"
+
+struct report_format {
+    const char *name;
+    void (*begin)(void); /* may be NULL */
+    void (*result)(const report *, const result *);
+    void (*failure)(const char *path, const char *message); /* may be NULL */
+};
+
+/* ---- text --------------------------------------------------------------------------------------
+ */
+
+static void text_heading(const report *r, const result *found) {
+    char *path = text_clean(found->path, TEXT_ONE_LINE);
+    const char *bold = r->screen.colour ? "\033[1m" : "",
+               *plain = r->screen.colour ? "\033[0m" : "";
+    printf("%s%s%s%s  %zux%zu\n", r->num_written ? "\n" : "", bold, path, plain, found->width,
+           found->height);
+    free(path);
+}
+
+/* The bar stands before the label, so that no label's width has to be guessed. */
+static void text_result(const report *r, const result *found) {
+    enum { CELLS = 20 };
+    text_heading(r, found);
+    for (size_t i = 0; i < found->count; i++) {
+        const vt_prediction *p = &found->predictions[i];
+        char bar[3 * CELLS + 1] = "";
+        char *label = text_clean(vt_model_label(r->model, p->index), TEXT_ONE_LINE);
+        if (r->screen.utf8)
+            terminal_bar(bar, CELLS, p->score, true, " ");
+        printf("  %5.1f%%  %s%s%s\n", 100.0 * p->score, bar, *bar ? "  " : "", label);
+        free(label);
+    }
+}
+
+/* ---- JSON --------------------------------------------------------------------------------------
+ */
+
+static json_t *json_predictions(const report *r, const result *found) {
+    json_t *list = json_array();
+    for (size_t i = 0; i < found->count; i++) {
+        const vt_prediction *p = &found->predictions[i];
+        json_t *entry = json_object();
+        json_object_set_new(entry, "index", json_integer((json_int_t)p->index));
+        json_object_set_new(entry, "label", json_text(vt_model_label(r->model, p->index)));
+        json_object_set_new(entry, "score", json_number(p->score));
+        json_array_append_new(list, entry);
+    }
+    return list;
+}
+
+static void json_result(const report *r, const result *found) {
+    json_t *line = json_object(), *ms = json_object();
+    json_object_set_new(line, "image", json_text(found->path));
+    json_object_set_new(line, "width", json_integer((json_int_t)found->width));
+    json_object_set_new(line, "height", json_integer((json_int_t)found->height));
+    json_object_set_new(line, "input",
+                        json_sizes((size_t[]){found->input_height, found->input_width}, 2));
+    json_object_set_new(line, "predictions", json_predictions(r, found));
+    json_object_set_new(ms, "decode", json_number(found->decode_ms));
+    json_object_set_new(ms, "preprocess", json_number(found->preprocess_ms));
+    json_object_set_new(ms, "forward", json_number(found->forward_ms));
+    json_object_set_new(line, "ms", ms);
+    json_print(line);
+}
+
+static void json_failure(const char *path, const char *message) {
+    json_t *line = json_object();
+    json_object_set_new(line, "image", json_text(path));
+    json_object_set_new(line, "error", json_text(message));
+    json_print(line);
+}
+
+/* ---- CSV ---------------------------------------------------------------------------------------
+ */
+
+/* RFC 4180: a field with a comma, quote or line break is quoted, a quote in it doubled. */
+static void csv_field(const char *field) {
+    if (!field[strcspn(field, ",\"\r\n")]) {
+        fputs(field, stdout);
+        return;
+    }
+    putchar('"');
+    for (; *field; field++) {
+        if (*field == '"')
+            putchar('"');
+        putchar(*field);
+    }
+    putchar('"');
+}
+
+static void csv_begin(void) {
+    puts("image,width,height,rank,index,label,score");
+}
+
+static void csv_result(const report *r, const result *found) {
+    for (size_t i = 0; i < found->count; i++) {
+        const vt_prediction *p = &found->predictions[i];
+        csv_field(found->path);
+        printf(",%zu,%zu,%zu,%zu,", found->width, found->height, i + 1, p->index);
+        csv_field(vt_model_label(r->model, p->index));
+        printf(",%.6g\n", (double)p->score);
+    }
+}
+
+/* ------------------------------------------------------------------------------------------------
+ */
+
+static const struct report_format formats[] = {
+    {"text", NULL, text_result, NULL},
+    {"json", NULL, json_result, json_failure},
+    {"csv", csv_begin, csv_result, NULL},
+};
+
+const char *report_format_name(size_t index) {
+    return index < sizeof formats / sizeof *formats ? formats[index].name : NULL;
+}
+
+void report_begin(report *r, unsigned format, const vt_model *model) {
+    *r = (report){.format = &formats[format], .model = model, .screen = terminal_of(stdout)};
+    if (r->format->begin)
+        r->format->begin();
+}
+
+void report_result(report *r, const result *found) {
+    r->format->result(r, found);
+    r->num_written++;
+}
+
+void report_failure(report *r, const char *path, const char *message) {
+    if (r->format->failure)
+        r->format->failure(path, message);
+}

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Results of `classify` on standard output: for people, as JSON lines, as CSV.
+ */
+#ifndef CLI_REPORT_H
+#define CLI_REPORT_H
+
+#include <vitrine.h>
+
+#include "terminal.h"
+
+typedef struct result {
+    const char *path;
+    size_t width, height;             /* of the picture */
+    size_t input_width, input_height; /* of the forward pass */
+    const vt_prediction *predictions;
+    size_t count;
+    double decode_ms, preprocess_ms, forward_ms;
+} result;
+
+typedef struct report {
+    const struct report_format *format;
+    const vt_model *model; /* for the labels */
+    terminal screen;       /* of standard output */
+    size_t num_written;
+} report;
+
+/* The names that --format accepts, NULL past the last. */
+const char *report_format_name(size_t index);
+
+void report_begin(report *r, unsigned format, const vt_model *model);
+void report_result(report *r, const result *found);
+void report_failure(report *r, const char *path, const char *message);
+
+#endif

@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: MIT */
+#include "settings.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Digits only: strtoull alone would take "-1", " 7" and "7x". */
+static bool parse_digits(const char *text, const char **end, size_t *number) {
+    char *stop = NULL;
+    if (!isdigit((unsigned char)*text))
+        return false;
+    errno = 0;
+    unsigned long long value = strtoull(text, &stop, 10);
+    *end = stop;
+    *number = (size_t)value;
+    return errno == 0 && value <= INT_MAX;
+}
+
+const char *parse_text(void *field, const char *text) {
+    *(const char **)field = text;
+    return *text ? NULL : "something other than nothing";
+}
+
+const char *parse_count(void *field, const char *text) {
+    const char *end;
+    size_t number;
+    if (!parse_digits(text, &end, &number) || *end || number == 0)
+        return "a whole number, at least 1";
+    *(size_t *)field = number;
+    return NULL;
+}
+
+const char *parse_size(void *field, const char *text) {
+    static const char expected[] = "a size in pixels such as 224 or 224x320 (height x width)";
+    const char *end;
+    size_t *size = field, height, width;
+    if (!parse_digits(text, &end, &height))
+        return expected;
+    if (*end == '\0')
+        width = height;
+    else if (*end != 'x' || !parse_digits(end + 1, &end, &width) || *end)
+        return expected;
+    if (!height || !width)
+        return expected;
+    size[0] = height;
+    size[1] = width;
+    return NULL;
+}
+
+static const char *parse_pixels(void *field, const char *text) {
+    const char *end;
+    size_t number;
+    if (!parse_digits(text, &end, &number) || *end || number == 0)
+        return "a whole number, at least 1";
+    *(uint64_t *)field = number;
+    return NULL;
+}
+
+static int hex_digit(char c) {
+    static const char digits[] = "0123456789abcdef";
+    const char *found = c ? strchr(digits, tolower((unsigned char)c)) : NULL;
+    return found ? (int)(found - digits) : -1;
+}
+
+/* The field is the vt_image_options: the colour and the flag that says it is set. */
+static const char *parse_background(void *field, const char *text) {
+    static const char expected[] = "a colour of six hexadecimal digits such as ff8000";
+    vt_image_options *image = field;
+    text += *text == '#';
+    if (strlen(text) != 6)
+        return expected;
+    for (size_t i = 0; i < 3; i++) {
+        int high = hex_digit(text[2 * i]), low = hex_digit(text[2 * i + 1]);
+        if (high < 0 || low < 0)
+            return expected;
+        image->background[i] = (uint8_t)(high << 4 | low);
+    }
+    image->use_background = true;
+    return NULL;
+}
+
+static const char *pos_resize_choice(size_t index) {
+    return index < VT_POS_RESIZE_COUNT ? vt_pos_resize_name((vt_pos_resize)index) : NULL;
+}
+
+static const option model_rows[] = {
+    {'m', "model", "MODEL",
+     "a directory with config.json and its weights, or a .safetensors file "
+     "beside its config.json; without it, $VITRINE_MODEL or the bundled model",
+     .parse = parse_text, FIELD(model)},
+    {0, "labels", "FILE", "the names of the classes, one a line, instead of the model's own",
+     .parse = parse_text, FIELD(labels)},
+    {0, "pos-resize", "RULE", "how the table of positions is resized to another grid",
+     .choice = pos_resize_choice, FIELD(pos_resize)},
+    {0, "kernels", "NAME",
+     "the instruction set to compute with: avx512, avx2, neon, scalar; "
+     "without it, the fastest here",
+     .parse = parse_text, FIELD(kernels)},
+    {0},
+};
+
+static const option picture_rows[] = {
+    {0, "background", "RRGGBB", "the colour under transparent pixels; without it, white",
+     .parse = parse_background, FIELD(image)},
+    {0, "drop-alpha", NULL, "keep the colours that transparency hides", FIELD(image.drop_alpha)},
+    {0, "max-pixels", "N", "refuse larger pictures; without it, 268435456 pixels",
+     .parse = parse_pixels, FIELD(image.max_pixels)},
+    {0},
+};
+
+static const option general_rows[] = {
+    {'q', "quiet", NULL, "no progress bar, no notes", FIELD(quiet)},
+    {'h', "help", NULL, "show this help", FIELD(help)},
+    {0},
+};
+
+const option_group model_options = {"Model", model_rows};
+const option_group picture_options = {"Pictures", picture_rows};
+const option_group general_options = {"General", general_rows};

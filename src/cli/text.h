@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Words and lines: untrusted bytes made printable, the nearest known word, wrapped paragraphs,
+ * numbers for people.
+ */
+#ifndef CLI_TEXT_H
+#define CLI_TEXT_H
+
+#include <stddef.h>
+#include <stdio.h>
+
+enum text_rule {
+    TEXT_UTF8,    /* every byte that is not part of valid UTF-8 becomes U+FFFD */
+    TEXT_ONE_LINE /* control characters become '?': nothing moves the cursor; other bytes stay */
+};
+
+/* A copy, to be freed by the caller. */
+char *text_clean(const char *text, enum text_rule rule);
+
+/* The known word that was probably meant. Offer all of them, then read `word`: NULL when none is
+ * near.
+ *
+ *     nearest guess = {.wanted = "clasify"};
+ *     nearest_offer(&guess, "classify");
+ */
+typedef struct nearest {
+    const char *wanted;
+    const char *word;
+    size_t distance;
+} nearest;
+void nearest_offer(nearest *guess, const char *candidate);
+
+/* Prints a paragraph wrapped to `width` columns, its first line starting at column `column` and the
+ * others at `indent`. Ends with a newline. */
+void text_wrap(FILE *out, const char *paragraph, size_t column, size_t indent, size_t width);
+
+/* "2,934,410" */
+const char *text_grouped(char buffer[32], size_t number);
+/* "11.2 MiB" */
+const char *text_bytes(char buffer[32], size_t bytes);
+/* "353 MFLOP", "960 FLOP" */
+const char *text_metric(char buffer[32], double number, const char *unit);
+
+#endif

@@ -1,0 +1,250 @@
+/* SPDX-License-Identifier: MIT */
+#include "formats/checkpoint.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "base/memory.h"
+#include "formats/json.h"
+
+struct vt_checkpoint {
+    char *directory;
+    char *config_path;
+    char *weights_path;
+    json_t *config;
+    vt_tensor_file **shards;
+    size_t num_shards;
+};
+
+/* directory + "/" + name; NULL when out of memory. */
+static char *join_path(const char *directory, const char *name) {
+    size_t bytes = strlen(directory) + 1 + strlen(name) + 1;
+    char *path = vt_malloc(bytes, 1);
+    if (path)
+        snprintf(path, bytes, "%s/%s", directory, name);
+    return path;
+}
+
+static bool ends_with(const char *text, const char *suffix) {
+    size_t n = strlen(text), m = strlen(suffix);
+    return n >= m && strcmp(text + n - m, suffix) == 0;
+}
+
+static bool exists_in(const char *directory, const char *name) {
+    char *path = join_path(directory, name);
+    bool exists = path && access(path, F_OK) == 0;
+    vt_free(path);
+    return exists;
+}
+
+/* The directory that holds the file at `path`. */
+static char *directory_of(const char *path) {
+    char *directory = vt_strdup(path);
+    if (!directory)
+        return NULL;
+    char *slash = strrchr(directory, '/');
+    if (!slash)
+        strcpy(directory, "."); /* a file's name has at least one character */
+    else if (slash == directory)
+        slash[1] = '\0';
+    else
+        *slash = '\0';
+    return directory;
+}
+
+static vt_status open_shard(vt_checkpoint *checkpoint, const char *path, vt_error *err) {
+    vt_tensor_file **grown = vt_realloc(checkpoint->shards, checkpoint->num_shards,
+                                        checkpoint->num_shards + 1, sizeof *grown);
+    if (!grown)
+        return vt_fail_memory(err, "a shard", sizeof *grown);
+    checkpoint->shards = grown;
+    vt_status status = vt_tensor_file_open(&grown[checkpoint->num_shards], path, err);
+    if (!status)
+        checkpoint->num_shards++;
+    return status;
+}
+
+/* A shard's name comes from a file that may be hostile: it names a file of this directory or nothing. */
+static vt_status check_shard_name(const vt_checkpoint *checkpoint, const char *tensor,
+                                  const char *name, vt_error *err) {
+    if (!name || !*name || strchr(name, '/') || name[0] == '.')
+        return vt_fail(err, VT_ERR_FORMAT, "%s: %s: \"%s\" is not the name of a file beside it",
+                       checkpoint->weights_path, tensor, name ? name : "");
+    return VT_OK;
+}
+
+/* The shards that the weight map names, each opened once; `opened` maps a name to its number. */
+static vt_status open_shards(vt_checkpoint *checkpoint, const json_t *weight_map, json_t *opened,
+                             vt_error *err) {
+    const char *tensor;
+    const json_t *value;
+    json_object_foreach((json_t *)weight_map, tensor, value) {
+        const char *name = json_string_value(value);
+        vt_status status = check_shard_name(checkpoint, tensor, name, err);
+        if (!status && !json_object_get(opened, name)) {
+            char *path = join_path(checkpoint->directory, name);
+            status = path ? open_shard(checkpoint, path, err) : vt_fail_memory(err, "a path", 0);
+            vt_free(path);
+            json_object_set_new(opened, name, json_integer((json_int_t)checkpoint->num_shards - 1));
+        }
+        if (status)
+            return status;
+    }
+    return VT_OK;
+}
+
+/* Each tensor must be in the shard that the map names, so that a stale index is noticed. */
+static vt_status check_weight_map(const vt_checkpoint *checkpoint, const json_t *weight_map,
+                                  const json_t *opened, vt_error *err) {
+    const char *tensor;
+    const json_t *value;
+    json_object_foreach((json_t *)weight_map, tensor, value) {
+        const char *name = json_string_value(value);
+        size_t shard = (size_t)json_integer_value(json_object_get(opened, name));
+        if (!vt_tensor_file_find(checkpoint->shards[shard], tensor))
+            return vt_fail(err, VT_ERR_MISSING, "%s: %s should be in %s, and is not",
+                           checkpoint->weights_path, tensor, name);
+    }
+    return VT_OK;
+}
+
+static vt_status open_index(vt_checkpoint *checkpoint, vt_error *err) {
+    json_t *index = NULL, *opened = NULL;
+    vt_status status = vt_json_load(&index, checkpoint->weights_path, err);
+    if (status)
+        return status;
+    const json_t *weight_map = json_object_get(index, "weight_map");
+    opened = json_object();
+    if (!json_is_object(weight_map) || json_object_size(weight_map) == 0)
+        status = vt_fail(err, VT_ERR_FORMAT, "%s: no \"weight_map\" of tensors to files",
+                         checkpoint->weights_path);
+    if (!status)
+        status = open_shards(checkpoint, weight_map, opened, err);
+    if (!status)
+        status = check_weight_map(checkpoint, weight_map, opened, err);
+    json_decref(opened);
+    json_decref(index);
+    return status;
+}
+
+static vt_status fail_without_weights(const vt_checkpoint *checkpoint, vt_error *err) {
+    const char *hint = exists_in(checkpoint->directory, "pytorch_model.bin")
+                           ? "; pytorch_model.bin is there, but a pickle can run code: save it as "
+                             "safetensors first"
+                           : "";
+    return vt_fail(err, VT_ERR_MISSING,
+                   "%s: neither model.safetensors nor model.safetensors.index.json is there%s",
+                   checkpoint->directory, hint);
+}
+
+static vt_status open_weights(vt_checkpoint *checkpoint, const char *file, vt_error *err) {
+    static const char single[] = "model.safetensors", sharded[] = "model.safetensors.index.json";
+    if (file)
+        checkpoint->weights_path = vt_strdup(file);
+    else if (exists_in(checkpoint->directory, single))
+        checkpoint->weights_path = join_path(checkpoint->directory, single);
+    else if (exists_in(checkpoint->directory, sharded))
+        checkpoint->weights_path = join_path(checkpoint->directory, sharded);
+    else
+        return fail_without_weights(checkpoint, err);
+    if (!checkpoint->weights_path)
+        return vt_fail_memory(err, "a path", 0);
+    if (ends_with(checkpoint->weights_path, ".json"))
+        return open_index(checkpoint, err);
+    return open_shard(checkpoint, checkpoint->weights_path, err);
+}
+
+static vt_status open_config(vt_checkpoint *checkpoint, vt_error *err) {
+    checkpoint->config_path = join_path(checkpoint->directory, "config.json");
+    if (!checkpoint->config_path)
+        return vt_fail_memory(err, "a path", 0);
+    vt_status status = vt_json_load(&checkpoint->config, checkpoint->config_path, err);
+    if (!status && !json_is_object(checkpoint->config))
+        status = vt_fail(err, VT_ERR_FORMAT, "%s: expected a JSON object", checkpoint->config_path);
+    return status;
+}
+
+vt_status vt_checkpoint_open(vt_checkpoint **out, const char *path, vt_error *err) {
+    *out = NULL;
+    struct stat info;
+    if (stat(path, &info) != 0)
+        return vt_fail(err, VT_ERR_MISSING, "%s: no such file or directory", path);
+    bool is_directory = S_ISDIR(info.st_mode);
+    vt_checkpoint *checkpoint = vt_calloc(1, sizeof *checkpoint);
+    if (!checkpoint)
+        return vt_fail_memory(err, "a checkpoint", sizeof *checkpoint);
+    checkpoint->directory = is_directory ? vt_strdup(path) : directory_of(path);
+    vt_status status = VT_OK;
+    if (!checkpoint->directory)
+        status = vt_fail_memory(err, "a path", strlen(path));
+    if (!status)
+        status = open_config(checkpoint, err);
+    if (!status)
+        status = open_weights(checkpoint, is_directory ? NULL : path, err);
+    if (status) {
+        vt_checkpoint_close(checkpoint);
+        return status;
+    }
+    *out = checkpoint;
+    return VT_OK;
+}
+
+void vt_checkpoint_close(vt_checkpoint *checkpoint) {
+    if (!checkpoint)
+        return;
+    for (size_t i = 0; i < checkpoint->num_shards; i++)
+        vt_tensor_file_close(checkpoint->shards[i]);
+    vt_free(checkpoint->shards);
+    json_decref(checkpoint->config);
+    vt_free(checkpoint->weights_path);
+    vt_free(checkpoint->config_path);
+    vt_free(checkpoint->directory);
+    vt_free(checkpoint);
+}
+
+const json_t *vt_checkpoint_config(const vt_checkpoint *checkpoint) {
+    return checkpoint->config;
+}
+
+const char *vt_checkpoint_config_path(const vt_checkpoint *checkpoint) {
+    return checkpoint->config_path;
+}
+
+const char *vt_checkpoint_weights_path(const vt_checkpoint *checkpoint) {
+    return checkpoint->weights_path;
+}
+
+vt_status vt_checkpoint_load_json(json_t **out, const vt_checkpoint *checkpoint, const char *name,
+                                  vt_error *err) {
+    *out = NULL;
+    if (!exists_in(checkpoint->directory, name))
+        return VT_OK;
+    char *path = join_path(checkpoint->directory, name);
+    if (!path)
+        return vt_fail_memory(err, "a path", 0);
+    vt_status status = vt_json_load(out, path, err);
+    vt_free(path);
+    return status;
+}
+
+const vt_tensor *vt_checkpoint_at(const vt_checkpoint *checkpoint, size_t index) {
+    for (size_t i = 0; i < checkpoint->num_shards; i++) {
+        size_t count = vt_tensor_file_count(checkpoint->shards[i]);
+        if (index < count)
+            return vt_tensor_file_at(checkpoint->shards[i], index);
+        index -= count;
+    }
+    return NULL;
+}
+
+const vt_tensor *vt_checkpoint_find(const vt_checkpoint *checkpoint, const char *name) {
+    for (size_t i = 0; i < checkpoint->num_shards; i++) {
+        const vt_tensor *tensor = vt_tensor_file_find(checkpoint->shards[i], name);
+        if (tensor)
+            return tensor;
+    }
+    return NULL;
+}

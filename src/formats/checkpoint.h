@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * A checkpoint as it lies on disk: one safetensors file, or the shards that model.safetensors.index.json
+ * lists, with the JSON files beside them.
+ */
+#ifndef VT_FORMATS_CHECKPOINT_H
+#define VT_FORMATS_CHECKPOINT_H
+
+#include <jansson.h>
+
+#include "vitrine.h"
+
+typedef struct vt_checkpoint vt_checkpoint;
+
+/* `path` is a directory or a .safetensors file. config.json must lie there (beside the file). */
+vt_status vt_checkpoint_open(vt_checkpoint **out, const char *path, vt_error *err);
+void vt_checkpoint_close(vt_checkpoint *checkpoint);
+
+/* config.json and its path, for error lines. */
+const json_t *vt_checkpoint_config(const vt_checkpoint *checkpoint);
+const char *vt_checkpoint_config_path(const vt_checkpoint *checkpoint);
+
+/* The path of the weights, or of their index: what an error about a tensor names. */
+const char *vt_checkpoint_weights_path(const vt_checkpoint *checkpoint);
+
+/* Loads another JSON file of the directory; *out is NULL, and no error, when there is none. The caller
+ * drops the reference. */
+vt_status vt_checkpoint_load_json(json_t **out, const vt_checkpoint *checkpoint, const char *name,
+                                  vt_error *err);
+
+/* All tensors of all shards; NULL past the end, or when there is none of that name. */
+const vt_tensor *vt_checkpoint_at(const vt_checkpoint *checkpoint, size_t index);
+const vt_tensor *vt_checkpoint_find(const vt_checkpoint *checkpoint, const char *name);
+
+#endif

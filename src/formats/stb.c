@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * GIF (first frame), BMP, TGA, PSD, PNM and Radiance HDR through stb_image.
+ */
+#include "formats/decoders.h"
+
+#include <limits.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "base/memory.h"
+
+#if defined(__GNUC__) /* of its static functions we use a few; gcc looks at the end of the file */
+#pragma GCC diagnostic ignored "-Wunused-function"
+#endif
+#define STBI_NO_PNG
+#define STBI_NO_JPEG
+#define STBI_NO_PIC
+#define STBI_NO_STDIO
+#define STBI_FAILURE_USERMSG
+#define STBI_MALLOC(size) vt_malloc(size, 1)
+#define STBI_REALLOC_SIZED(memory, old_size, new_size) vt_realloc(memory, old_size, new_size, 1)
+#define STBI_FREE(memory) vt_free(memory)
+#define STB_IMAGE_STATIC
+#define STB_IMAGE_IMPLEMENTATION
+#include <stb/stb_image.h>
+
+/* stb_image reads zeros past the end of its bytes and does not tell. It does ask its reader for them,
+ * though: one byte range at a time, or 128 bytes ahead. So a read that finds nothing at all, or one of
+ * another length that comes back short, is one of bytes that the picture needs. */
+typedef struct stb_reader {
+    const uint8_t *bytes;
+    size_t size, used;
+    bool past_end;
+} stb_reader;
+
+enum { READ_AHEAD = sizeof((stbi__context *)0)->buffer_start };
+
+static int read_bytes(void *user, char *out, int count) {
+    stb_reader *reader = user;
+    const size_t left = reader->size - reader->used;
+    const size_t wanted = (size_t)count;
+    const size_t taken = wanted < left ? wanted : left;
+    if (taken < wanted && (taken == 0 || wanted != READ_AHEAD))
+        reader->past_end = true;
+    memcpy(out, reader->bytes + reader->used, taken);
+    reader->used += taken;
+    return (int)taken;
+}
+
+/* `count` is negative when stb_image puts back what it read ahead. */
+static void skip_bytes(void *user, int count) {
+    stb_reader *reader = user;
+    if (count < 0) {
+        const size_t back = (size_t)-(long)count;
+        reader->used -= back < reader->used ? back : reader->used;
+        return;
+    }
+    if ((size_t)count > reader->size - reader->used) {
+        reader->past_end = true;
+        reader->used = reader->size;
+        return;
+    }
+    reader->used += (size_t)count;
+}
+
+static int at_end(void *user) {
+    const stb_reader *reader = user;
+    return reader->used == reader->size;
+}
+
+static const stbi_io_callbacks CALLBACKS = {read_bytes, skip_bytes, at_end};
+
+static vt_status fail(vt_error *err, bool past_end, size_t size) {
+    const char *reason = stbi_failure_reason();
+    if (reason && strcmp(reason, "Out of memory") == 0)
+        return vt_fail(err, VT_ERR_MEMORY, "image: out of memory");
+    if (past_end)
+        return vt_fail(err, VT_ERR_FORMAT, "image: truncated after %zu bytes", size);
+    return vt_fail(err, VT_ERR_FORMAT, "image: %s", reason ? reason : "malformed");
+}
+
+bool vt_is_tga(const uint8_t *bytes, size_t size) {
+    int width, height, channels;
+    const int length = size < INT_MAX ? (int)size : INT_MAX; /* the header is what counts */
+    return stbi_info_from_memory(bytes, length, &width, &height, &channels) != 0;
+}
+
+vt_status vt_decode_stb(vt_raster *raster, const uint8_t *bytes, size_t size, uint64_t max_pixels,
+                        vt_error *err) {
+    stb_reader reader = {.bytes = bytes, .size = size};
+    int width, height, channels;
+    if (!stbi_info_from_callbacks(&CALLBACKS, &reader, &width, &height, &channels))
+        return fail(err, reader.past_end, size);
+
+    /* stb_image allocates the raster itself: only check here that it may. */
+    const vt_status status = vt_raster_check((size_t)width, (size_t)height, max_pixels, err);
+    if (status)
+        return status;
+
+    reader = (stb_reader){.bytes = bytes, .size = size};
+    const int wanted = channels == 2 || channels == 4 ? 4 : 3;
+    uint8_t *pixels =
+        stbi_load_from_callbacks(&CALLBACKS, &reader, &width, &height, &channels, wanted);
+    if (!pixels)
+        return fail(err, reader.past_end, size);
+    *raster = (vt_raster){(size_t)width, (size_t)height, (size_t)wanted, pixels, 1};
+    return reader.past_end ? fail(err, true, size) : VT_OK;
+}

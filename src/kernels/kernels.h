@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The arithmetic, one table of functions an instruction set. A model chooses its table once, from what
+ * the processor has (vt_kernels_select); every table computes the same within rounding, which
+ * tests/test_kernels.c checks on random shapes and tails.
+ *
+ * All matrices are row-major F32; a leading dimension `ld` is counted in floats.
+ */
+#ifndef VT_KERNELS_KERNELS_H
+#define VT_KERNELS_KERNELS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "vitrine.h"
+
+typedef enum vt_activation {
+    VT_ACT_NONE = 0,
+    VT_ACT_GELU_ERF,   /* x Phi(x) = x/2 (1 + erf(x / sqrt 2)) */
+    VT_ACT_GELU_TANH,  /* x/2 (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))) */
+    VT_ACT_GELU_QUICK, /* x sigmoid(1.702 x) */
+    VT_ACT_SILU,       /* x sigmoid(x) */
+    VT_ACT_RELU,       /* max(x, 0) */
+    VT_ACT_TANH,
+    VT_ACT_COUNT
+} vt_activation;
+
+typedef struct vt_kernels {
+    const char *name; /* "avx512", "avx2", "neon", "scalar" */
+
+    /* The micro-tile: gemm works on `mr` rows of A and `nr` columns of B at a time. */
+    size_t mr, nr;
+
+    /* C[m][n] = A[m][k] B[k][n]  (+ C when `accumulate`). B is packed into ceil(n / nr) panels, panel p
+     * holding columns p*nr.. as [k][nr], zero beyond n (vt_pack_panels). Any m, n, k >= 1; writes only
+     * the n columns of C. Single-threaded: callers tile and share out. */
+    void (*gemm)(size_t m, size_t n, size_t k, const float *a, size_t lda, const float *b, float *c,
+                 size_t ldc, bool accumulate);
+
+    /* x . y */
+    float (*dot)(const float *x, const float *y, size_t n);
+    /* y += alpha x */
+    void (*axpy)(float *y, const float *x, float alpha, size_t n);
+    /* x *= alpha */
+    void (*scale)(float *x, float alpha, size_t n);
+    /* The largest of n >= 1 values. */
+    float (*max)(const float *x, size_t n);
+    /* x = exp(x - shift); returns their sum. Values at or below shift - 104 (and -inf) become 0. */
+    float (*exp_sum)(float *x, float shift, size_t n);
+
+    /* y = (x - mean(x)) / sqrt(var(x) + eps) * weight + bias; bias may be NULL. y may be x. */
+    void (*layer_norm)(float *y, const float *x, const float *weight, const float *bias, size_t n,
+                       float eps);
+    /* y = x / sqrt(mean(x^2) + eps) * weight. y may be x. */
+    void (*rms_norm)(float *y, const float *x, const float *weight, size_t n, float eps);
+
+    /* x = act(x) in place, within 2e-6 of the exact function (relative to max(1, |x|)). */
+    void (*activate)(float *x, size_t n, vt_activation act);
+    /* x = act(x) * y: the gated MLP's product. */
+    void (*activate_mul)(float *x, const float *y, size_t n, vt_activation act);
+
+    /* y = act(x + bias) * scale + residual, all [n]: what follows a linear layer's product. Any of bias,
+     * scale and residual may be NULL. residual may be y, x may not. */
+    void (*epilogue)(float *y, const float *x, size_t n, const float *bias, vt_activation act,
+                     const float *scale, const float *residual);
+
+    /* Storage types to F32, exactly. */
+    void (*f16_to_f32)(float *out, const uint16_t *in, size_t n);
+    void (*bf16_to_f32)(float *out, const uint16_t *in, size_t n);
+} vt_kernels;
+
+/* The table of that name, or the fastest that this processor has for NULL. VT_ERR_UNSUPPORTED when the
+ * processor lacks it, VT_ERR_ARGUMENT when there is none of that name. */
+vt_status vt_kernels_select(const vt_kernels **out, const char *name, vt_error *err);
+
+/* The tables compiled in that this processor can run, fastest first; NULL past the end. */
+const vt_kernels *vt_kernels_at(size_t index);
+
+#endif

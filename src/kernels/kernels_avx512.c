@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: MIT */
+#if defined(__AVX512F__) && defined(__AVX512BW__) && defined(__AVX512DQ__) && defined(__AVX512VL__)
+
+#include <math.h>
+#include <stdbool.h>
+#include <string.h>
+
+#include "kernels/tables.h"
+#include "kernels/vec_avx512.h"
+
+/* 28 accumulators, 2 vectors of B, a broadcast of A: 31 of 32 registers. */
+enum { TILE_ROWS = 14, TILE_VECS = 2 };
+
+#include "kernels/kernels_gemm.inc.h"
+#include "kernels/kernels_rows.inc.h"
+
+static void gemm_f32_14x32_avx512(size_t m, size_t n, size_t k, const float *a, size_t lda,
+                      const float *b, float *c, size_t ldc, bool accumulate) {
+    gemm_tiles(m, n, k, a, lda, b, c, ldc, accumulate);
+}
+
+const vt_kernels vt_kernels_avx512 = {
+    .name = "avx512",
+    .mr = TILE_ROWS,
+    .nr = NR,
+    .gemm = gemm_f32_14x32_avx512,
+    .dot = dot_f32,
+    .axpy = axpy_f32,
+    .scale = scale_f32,
+    .max = max_f32,
+    .exp_sum = exp_sum_f32,
+    .layer_norm = layer_norm_f32,
+    .rms_norm = rms_norm_f32,
+    .activate = activate_f32,
+    .activate_mul = activate_mul_f32,
+    .epilogue = epilogue_f32,
+    .f16_to_f32 = f16_to_f32,
+    .bf16_to_f32 = bf16_to_f32,
+};
+
+#else
+typedef int vt_no_avx512; /* a translation unit must not be empty */
+#endif

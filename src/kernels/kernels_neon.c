@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: MIT */
+#if defined(__aarch64__)
+
+#include <math.h>
+#include <stdbool.h>
+#include <string.h>
+
+#include "kernels/tables.h"
+#include "kernels/vec_neon.h"
+
+/* 24 accumulators, 4 vectors of B, a broadcast of A: 29 of 32 registers. */
+enum { TILE_ROWS = 6, TILE_VECS = 4 };
+
+#include "kernels/kernels_gemm.inc.h"
+#include "kernels/kernels_rows.inc.h"
+
+static void gemm_f32_6x16_neon(size_t m, size_t n, size_t k, const float *a, size_t lda,
+                      const float *b, float *c, size_t ldc, bool accumulate) {
+    gemm_tiles(m, n, k, a, lda, b, c, ldc, accumulate);
+}
+
+const vt_kernels vt_kernels_neon = {
+    .name = "neon",
+    .mr = TILE_ROWS,
+    .nr = NR,
+    .gemm = gemm_f32_6x16_neon,
+    .dot = dot_f32,
+    .axpy = axpy_f32,
+    .scale = scale_f32,
+    .max = max_f32,
+    .exp_sum = exp_sum_f32,
+    .layer_norm = layer_norm_f32,
+    .rms_norm = rms_norm_f32,
+    .activate = activate_f32,
+    .activate_mul = activate_mul_f32,
+    .epilogue = epilogue_f32,
+    .f16_to_f32 = f16_to_f32,
+    .bf16_to_f32 = bf16_to_f32,
+};
+
+#else
+typedef int vt_no_neon; /* a translation unit must not be empty */
+#endif

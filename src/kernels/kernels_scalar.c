@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Plain C for any processor, and the reference for the other tables: each function is its formula,
+ * with libm's functions.
+ */
+#include <math.h>
+#include <string.h>
+
+#include "kernels/tables.h"
+
+/* Small enough for the 16 registers of SSE2, to which compilers vectorise the loops over a panel. */
+enum { TILE_ROWS = 4, NR = 8 };
+
+/* C[rows][cols] (+)= A[rows][k] panel[k][NR] */
+static void tile(size_t rows, size_t cols, size_t k, const float *a, size_t lda, const float *panel,
+                 float *c, size_t ldc, bool accumulate) {
+    float acc[TILE_ROWS][NR] = {{0}};
+    if (rows == TILE_ROWS) {
+        for (size_t p = 0; p < k; p++, panel += NR)
+            for (size_t r = 0; r < TILE_ROWS; r++)
+                for (size_t j = 0; j < NR; j++)
+                    acc[r][j] += a[r * lda + p] * panel[j];
+    } else {
+        for (size_t p = 0; p < k; p++, panel += NR)
+            for (size_t r = 0; r < rows; r++)
+                for (size_t j = 0; j < NR; j++)
+                    acc[r][j] += a[r * lda + p] * panel[j];
+    }
+    for (size_t r = 0; r < rows; r++)
+        for (size_t j = 0; j < cols; j++)
+            c[r * ldc + j] = accumulate ? c[r * ldc + j] + acc[r][j] : acc[r][j];
+}
+
+static void gemm_f32_4x8_scalar(size_t m, size_t n, size_t k, const float *a, size_t lda,
+                                const float *b, float *c, size_t ldc, bool accumulate) {
+    for (size_t col = 0; col < n; col += NR, b += k * NR)
+        for (size_t row = 0; row < m; row += TILE_ROWS)
+            tile(m - row < TILE_ROWS ? m - row : TILE_ROWS, n - col < NR ? n - col : NR, k,
+                 a + row * lda, lda, b, c + row * ldc + col, ldc, accumulate);
+}
+
+static float dot_f32(const float *x, const float *y, size_t n) {
+    double sum = 0;
+    for (size_t i = 0; i < n; i++)
+        sum += (double)x[i] * y[i];
+    return (float)sum;
+}
+
+static void axpy_f32(float *y, const float *x, float alpha, size_t n) {
+    for (size_t i = 0; i < n; i++)
+        y[i] += alpha * x[i];
+}
+
+static void scale_f32(float *x, float alpha, size_t n) {
+    for (size_t i = 0; i < n; i++)
+        x[i] *= alpha;
+}
+
+static float max_f32(const float *x, size_t n) {
+    float largest = x[0];
+    for (size_t i = 1; i < n; i++)
+        largest = x[i] > largest ? x[i] : largest;
+    return largest;
+}
+
+static float exp_sum_f32(float *x, float shift, size_t n) {
+    double sum = 0;
+    for (size_t i = 0; i < n; i++) {
+        x[i] = expf(x[i] - shift);
+        sum += x[i];
+    }
+    return (float)sum;
+}
+
+/* The variance is that of the centred row: E[x^2] - E[x]^2 would cancel. */
+static void layer_norm_f32(float *y, const float *x, const float *weight, const float *bias, size_t n,
+                           float eps) {
+    double mean = 0, var = 0;
+    for (size_t i = 0; i < n; i++)
+        mean += x[i];
+    mean /= (double)n;
+    for (size_t i = 0; i < n; i++)
+        var += (x[i] - mean) * (x[i] - mean);
+    var /= (double)n;
+    double inverse = 1 / sqrt(var + (double)eps);
+    for (size_t i = 0; i < n; i++)
+        y[i] = (float)((x[i] - mean) * inverse * weight[i] + (bias ? bias[i] : 0));
+}
+
+static void rms_norm_f32(float *y, const float *x, const float *weight, size_t n, float eps) {
+    double mean_square = 0;
+    for (size_t i = 0; i < n; i++)
+        mean_square += (double)x[i] * x[i];
+    mean_square /= (double)n;
+    double inverse = 1 / sqrt(mean_square + (double)eps);
+    for (size_t i = 0; i < n; i++)
+        y[i] = (float)(x[i] * inverse * weight[i]);
+}
+
+static float sigmoid(float x) {
+    return 1 / (1 + expf(-x));
+}
+
+static float activation(float x, vt_activation act) {
+    switch (act) {
+    case VT_ACT_GELU_ERF: /* 1 + erf(z) = erfc(-z), which does not cancel */
+        return 0.5f * x * erfcf(-0.707106781f * x);
+    case VT_ACT_GELU_TANH: /* (1 + tanh(z)) / 2 = sigmoid(2 z) */
+        return x * sigmoid(1.59576912f * (x + 0.044715f * x * x * x));
+    case VT_ACT_GELU_QUICK:
+        return x * sigmoid(1.702f * x);
+    case VT_ACT_SILU:
+        return x * sigmoid(x);
+    case VT_ACT_RELU:
+        return x < 0 ? 0 : x;
+    case VT_ACT_TANH:
+        return tanhf(x);
+    case VT_ACT_NONE:
+    case VT_ACT_COUNT:
+        break;
+    }
+    return x;
+}
+
+static void activate_f32(float *x, size_t n, vt_activation act) {
+    for (size_t i = 0; i < n; i++)
+        x[i] = activation(x[i], act);
+}
+
+static void activate_mul_f32(float *x, const float *y, size_t n, vt_activation act) {
+    for (size_t i = 0; i < n; i++)
+        x[i] = activation(x[i], act) * y[i];
+}
+
+static void epilogue_f32(float *y, const float *x, size_t n, const float *bias, vt_activation act,
+                         const float *scale, const float *residual) {
+    for (size_t i = 0; i < n; i++) {
+        float v = activation(x[i] + (bias ? bias[i] : 0), act);
+        v *= scale ? scale[i] : 1;
+        y[i] = residual ? v + residual[i] : v;
+    }
+}
+
+/* The F32 of those bits. */
+static float from_bits(uint32_t bits) {
+    float value;
+    memcpy(&value, &bits, sizeof value);
+    return value;
+}
+
+/* F16: 1 sign, 5 exponent (bias 15), 10 mantissa bits. */
+static float from_f16(uint16_t half) {
+    uint32_t sign = (uint32_t)(half >> 15) << 31;
+    uint32_t exponent = half >> 10 & 31, mantissa = half & 1023;
+    if (exponent == 0) { /* zero, or mantissa * 2^-24 */
+        float magnitude = (float)mantissa * 0x1p-24f;
+        return sign ? -magnitude : magnitude;
+    }
+    exponent = exponent == 31 ? 255 : exponent + 127 - 15;
+    return from_bits(sign | exponent << 23 | mantissa << 13);
+}
+
+static void f16_to_f32(float *out, const uint16_t *in, size_t n) {
+    for (size_t i = 0; i < n; i++)
+        out[i] = from_f16(in[i]);
+}
+
+/* A BF16 is the upper half of the F32. */
+static void bf16_to_f32(float *out, const uint16_t *in, size_t n) {
+    for (size_t i = 0; i < n; i++)
+        out[i] = from_bits((uint32_t)in[i] << 16);
+}
+
+const vt_kernels vt_kernels_scalar = {
+    .name = "scalar",
+    .mr = TILE_ROWS,
+    .nr = NR,
+    .gemm = gemm_f32_4x8_scalar,
+    .dot = dot_f32,
+    .axpy = axpy_f32,
+    .scale = scale_f32,
+    .max = max_f32,
+    .exp_sum = exp_sum_f32,
+    .layer_norm = layer_norm_f32,
+    .rms_norm = rms_norm_f32,
+    .activate = activate_f32,
+    .activate_mul = activate_mul_f32,
+    .epilogue = epilogue_f32,
+    .f16_to_f32 = f16_to_f32,
+    .bf16_to_f32 = bf16_to_f32,
+};

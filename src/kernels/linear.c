@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Y[m][n] is cut into blocks of rows by columns, a task each. A task adds up its block over pieces of k
+ * in a buffer on its stack:
+ *
+ *     for each piece of k
+ *         copy the block's X[rows][piece] to the stack
+ *         sums[rows][columns] (+)= X piece  x  W^T piece     (gemm)
+ *     Y block = epilogue(sums)
+ *
+ * The copy costs a load and a store an element against `columns` multiply-adds. It makes the rows
+ * adjacent: in place, rows 4096 bytes apart (k = 1024, 3072, 4096) fall on the same few cache sets and
+ * evict one another. The sums are a buffer of their own because the residual may be Y itself.
+ *
+ * A piece's bounds depend on k alone, and an element's products are added in the order of k whatever
+ * the tile: the result does not depend on the number of threads.
+ */
+#include "kernels/linear.h"
+
+#include <string.h>
+
+#include "base/error.h"
+#include "base/memory.h"
+
+enum {
+    BLOCK_ROWS = 56,    /* four micro-tiles of 14 rows */
+    BLOCK_COLS = 256,   /* a piece of W^T of 384 x 256 is a third of a 1 MiB second-level cache */
+    PIECE = 384,        /* of k: 14 rows of it are 21 KiB, most of a first-level cache */
+    PIECE_STRIDE = PIECE + 16, /* not a power of two */
+    TASKS_A_THREAD = 4  /* so that threads finish at about the same time */
+};
+
+static size_t min_size(size_t a, size_t b) {
+    return a < b ? a : b;
+}
+
+static size_t ceil_div(size_t a, size_t b) {
+    return (a + b - 1) / b;
+}
+
+/* ---- packing ----------------------------------------------------------------------------------- */
+
+bool vt_packed_size(const vt_kernels *kernels, size_t n, size_t k, size_t *floats) {
+    size_t columns;
+    return vt_mul_size(n / kernels->nr + (n % kernels->nr != 0), kernels->nr, &columns) &&
+           vt_mul_size(columns, k, floats);
+}
+
+vt_status vt_packed_create(vt_packed *out, const vt_kernels *kernels, size_t n, size_t k,
+                           vt_error *err) {
+    *out = (vt_packed){.n = n, .k = k};
+    size_t floats;
+    if (!vt_packed_size(kernels, n, k, &floats))
+        return vt_fail(err, VT_ERR_LIMIT, "a weight of %zu x %zu is too large", n, k);
+    out->panels = vt_calloc(floats, sizeof(float));
+    if (!out->panels)
+        return vt_fail_memory(err, "packed weights", floats * sizeof(float));
+    return VT_OK;
+}
+
+void vt_packed_free(vt_packed *packed) {
+    vt_free(packed->panels);
+    *packed = (vt_packed){0};
+}
+
+/* panel[p][j] = bt[j][p] for j < cols: a strip of 16 p at a time, whose target stays in the cache. */
+static void transpose_into(float *panel, size_t nr, const float *bt, size_t ldb, size_t k,
+                           size_t cols) {
+    enum { STRIP = 16 };
+    for (size_t start = 0; start < k; start += STRIP) {
+        size_t end = min_size(start + STRIP, k);
+        for (size_t j = 0; j < cols; j++)
+            for (size_t p = start; p < end; p++)
+                panel[p * nr + j] = bt[j * ldb + p];
+    }
+}
+
+void vt_pack_rows(const vt_kernels *kernels, vt_packed *out, size_t row, const float *weight,
+                  size_t rows) {
+    size_t nr = kernels->nr, k = out->k;
+    for (size_t done = 0; done < rows;) {
+        size_t panel = (row + done) / nr, col = (row + done) % nr;
+        size_t cols = min_size(nr - col, rows - done);
+        transpose_into(out->panels + panel * nr * k + col, nr, weight + done * k, k, k, cols);
+        done += cols;
+    }
+}
+
+void vt_pack_panels(float *panels, const float *b, size_t ldb, size_t k, size_t n, size_t nr) {
+    for (size_t col = 0; col < n; col += nr) {
+        size_t cols = min_size(nr, n - col);
+        for (size_t p = 0; p < k; p++, panels += nr) {
+            memcpy(panels, b + p * ldb + col, cols * sizeof *b);
+            memset(panels + cols, 0, (nr - cols) * sizeof *b);
+        }
+    }
+}
+
+void vt_pack_panels_transposed(float *panels, const float *bt, size_t ldb, size_t k, size_t n,
+                               size_t nr) {
+    for (size_t col = 0; col < n; col += nr, panels += k * nr) {
+        size_t cols = min_size(nr, n - col);
+        if (cols < nr)
+            memset(panels, 0, k * nr * sizeof *panels);
+        transpose_into(panels, nr, bt + col * ldb, ldb, k, cols);
+    }
+}
+
+/* ---- linear ------------------------------------------------------------------------------------ */
+
+typedef struct linear_job {
+    const vt_kernels *kernels;
+    float *y;
+    const float *x;
+    size_t ldy, ldx, m;
+    const vt_packed *weight;
+    const vt_epilogue *epilogue;
+    size_t row_blocks, col_blocks;
+} linear_job;
+
+/* The `part`th of `parts` even shares of `count`: from *begin to the returned end. */
+static size_t share(size_t count, size_t parts, size_t part, size_t *begin) {
+    *begin = count * part / parts;
+    return count * (part + 1) / parts;
+}
+
+/* sums[rows][cols] = X[rows][k] W^T, `cols` columns from `panel`. */
+static void sum_block(const linear_job *job, float *sums, size_t row, size_t rows, size_t panel,
+                      size_t cols) {
+    _Alignas(VT_ALIGNMENT) float piece[BLOCK_ROWS * PIECE_STRIDE];
+    const vt_kernels *kernels = job->kernels;
+    size_t k = job->weight->k, nr = kernels->nr, pieces = ceil_div(k, PIECE);
+    for (size_t part = 0; part < pieces; part++) {
+        size_t start, end = share(k, pieces, part, &start);
+        for (size_t r = 0; r < rows; r++)
+            memcpy(piece + r * PIECE_STRIDE, job->x + (row + r) * job->ldx + start,
+                   (end - start) * sizeof *piece);
+        /* A panel at a time: one piece of a panel is not followed by the next panel's. */
+        for (size_t col = 0; col < cols; col += nr)
+            kernels->gemm(rows, min_size(nr, cols - col), end - start, piece, PIECE_STRIDE,
+                          job->weight->panels + ((panel + col / nr) * k + start) * nr, sums + col,
+                          BLOCK_COLS, part > 0);
+    }
+}
+
+static void linear_task(void *context, size_t task, size_t thread) {
+    (void)thread;
+    _Alignas(VT_ALIGNMENT) float sums[BLOCK_ROWS * BLOCK_COLS];
+    const linear_job *job = context;
+    const vt_epilogue *ep = job->epilogue;
+    size_t nr = job->kernels->nr, n = job->weight->n;
+    size_t row, panel;
+    /* Tasks next to one another share the weights, which are larger than the rows. */
+    size_t row_end = share(job->m, job->row_blocks, task % job->row_blocks, &row);
+    size_t panel_end = share(ceil_div(n, nr), job->col_blocks, task / job->row_blocks, &panel);
+    size_t col = panel * nr, cols = min_size(panel_end * nr, n) - col;
+    sum_block(job, sums, row, row_end - row, panel, cols);
+    for (size_t r = row; r < row_end; r++)
+        job->kernels->epilogue(job->y + r * job->ldy + col, sums + (r - row) * BLOCK_COLS, cols,
+                               ep->bias ? ep->bias + col : NULL, ep->act,
+                               ep->scale ? ep->scale + col : NULL,
+                               ep->residual ? ep->residual + r * job->ldy + col : NULL);
+}
+
+/* The fewest blocks that fit a task's buffers; with several threads then more, narrower and at last
+ * lower ones, until there are enough to share out. */
+static void choose_blocks(linear_job *job, size_t num_threads) {
+    const vt_kernels *kernels = job->kernels;
+    size_t panels = ceil_div(job->weight->n, kernels->nr);
+    size_t wanted = num_threads > 1 ? TASKS_A_THREAD * num_threads : 1;
+    job->row_blocks = ceil_div(job->m, BLOCK_ROWS / kernels->mr * kernels->mr);
+    job->col_blocks = ceil_div(panels, BLOCK_COLS / kernels->nr);
+    if (job->row_blocks * job->col_blocks < wanted)
+        job->col_blocks = min_size(panels, ceil_div(wanted, job->row_blocks));
+    if (job->row_blocks * job->col_blocks < wanted)
+        job->row_blocks = min_size(ceil_div(job->m, kernels->mr),
+                                   ceil_div(wanted, job->col_blocks));
+}
+
+void vt_linear(const vt_kernels *kernels, vt_pool *pool, float *y, size_t ldy, const float *x,
+               size_t ldx, size_t m, const vt_packed *weight, const vt_epilogue *epilogue) {
+    linear_job job = {
+        .kernels = kernels,
+        .y = y,
+        .x = x,
+        .ldy = ldy,
+        .ldx = ldx,
+        .m = m,
+        .weight = weight,
+        .epilogue = epilogue,
+    };
+    if (m == 0 || weight->n == 0)
+        return;
+    choose_blocks(&job, vt_pool_size(pool));
+    vt_pool_run(pool, linear_task, &job, job.row_blocks * job.col_blocks);
+}

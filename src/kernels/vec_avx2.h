@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Eight floats in an AVX register, in the terms that kernels_gemm.inc.h and kernels_rows.inc.h are
+ * written in.
+ */
+#ifndef VT_KERNELS_VEC_AVX2_H
+#define VT_KERNELS_VEC_AVX2_H
+
+#include <immintrin.h>
+#include <stddef.h>
+#include <stdint.h>
+
+typedef __m256 vec;
+typedef __m256 vec_mask; /* all bits of a lane, or none */
+
+enum { VEC_WIDTH = 8 };
+
+static inline __m256i first_lanes(size_t n) {
+    const __m256i lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+    return _mm256_cmpgt_epi32(_mm256_set1_epi32((int)n), lane);
+}
+
+static inline vec vec_load(const float *p) {
+    return _mm256_loadu_ps(p);
+}
+
+static inline void vec_store(float *p, vec x) {
+    _mm256_storeu_ps(p, x);
+}
+
+/* The first n < VEC_WIDTH floats, zero beyond; nothing past them is touched. */
+static inline vec vec_load_first(const float *p, size_t n) {
+    return _mm256_maskload_ps(p, first_lanes(n));
+}
+
+static inline void vec_store_first(float *p, vec x, size_t n) {
+    _mm256_maskstore_ps(p, first_lanes(n), x);
+}
+
+/* Lanes n and up become zero. */
+static inline vec vec_keep_first(vec x, size_t n) {
+    return _mm256_and_ps(x, _mm256_castsi256_ps(first_lanes(n)));
+}
+
+static inline vec vec_set(float x) {
+    return _mm256_set1_ps(x);
+}
+
+static inline vec vec_add(vec a, vec b) {
+    return _mm256_add_ps(a, b);
+}
+
+static inline vec vec_sub(vec a, vec b) {
+    return _mm256_sub_ps(a, b);
+}
+
+static inline vec vec_mul(vec a, vec b) {
+    return _mm256_mul_ps(a, b);
+}
+
+static inline vec vec_div(vec a, vec b) {
+    return _mm256_div_ps(a, b);
+}
+
+/* a b + c, rounded once */
+static inline vec vec_fma(vec a, vec b, vec c) {
+    return _mm256_fmadd_ps(a, b, c);
+}
+
+/* The second operand where either is NaN. */
+static inline vec vec_max(vec a, vec b) {
+    return _mm256_max_ps(a, b);
+}
+
+static inline vec vec_min(vec a, vec b) {
+    return _mm256_min_ps(a, b);
+}
+
+/* To the nearest whole number, ties to even. */
+static inline vec vec_round(vec x) {
+    return _mm256_round_ps(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+}
+
+/* x 2^n for whole n in [-252, 254], subnormal results and zero included: in two steps, as 2^n alone
+ * may be out of range. */
+static inline vec vec_scale_by_power(vec x, vec n) {
+    const __m256i bias = _mm256_set1_epi32(127);
+    __m256i whole = _mm256_cvtps_epi32(n);
+    __m256i half = _mm256_srai_epi32(whole, 1);
+    __m256i rest = _mm256_sub_epi32(whole, half);
+    __m256i first = _mm256_slli_epi32(_mm256_add_epi32(half, bias), 23);
+    __m256i second = _mm256_slli_epi32(_mm256_add_epi32(rest, bias), 23);
+    return vec_mul(vec_mul(x, _mm256_castsi256_ps(first)), _mm256_castsi256_ps(second));
+}
+
+static inline vec_mask vec_less(vec a, vec b) {
+    return _mm256_cmp_ps(a, b, _CMP_LT_OQ);
+}
+
+/* a where the mask is set, else b */
+static inline vec vec_select(vec_mask mask, vec a, vec b) {
+    return _mm256_blendv_ps(b, a, mask);
+}
+
+static inline vec vec_abs(vec x) {
+    return _mm256_andnot_ps(_mm256_set1_ps(-0.0f), x);
+}
+
+/* |x| with the sign of `sign` */
+static inline vec vec_copysign(vec x, vec sign) {
+    const __m256 bit = _mm256_set1_ps(-0.0f);
+    return _mm256_or_ps(_mm256_andnot_ps(bit, x), _mm256_and_ps(bit, sign));
+}
+
+static inline float vec_sum(vec x) {
+    __m128 four = _mm_add_ps(_mm256_castps256_ps128(x), _mm256_extractf128_ps(x, 1));
+    __m128 two = _mm_add_ps(four, _mm_movehl_ps(four, four));
+    return _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)));
+}
+
+static inline float vec_largest(vec x) {
+    __m128 four = _mm_max_ps(_mm256_castps256_ps128(x), _mm256_extractf128_ps(x, 1));
+    __m128 two = _mm_max_ps(four, _mm_movehl_ps(four, four));
+    return _mm_cvtss_f32(_mm_max_ss(two, _mm_movehdup_ps(two)));
+}
+
+static inline vec vec_load_f16(const uint16_t *p) {
+    return _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)p));
+}
+
+/* A BF16 is the upper half of the F32. */
+static inline vec vec_load_bf16(const uint16_t *p) {
+    __m256i wide = _mm256_cvtepu16_epi32(_mm_loadu_si128((const __m128i *)p));
+    return _mm256_castsi256_ps(_mm256_slli_epi32(wide, 16));
+}
+
+#endif

@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Sixteen floats in an AVX-512 register, in the terms that kernels_gemm.inc.h and
+ * kernels_rows.inc.h are written in.
+ */
+#ifndef VT_KERNELS_VEC_AVX512_H
+#define VT_KERNELS_VEC_AVX512_H
+
+#include <immintrin.h>
+#include <stddef.h>
+#include <stdint.h>
+
+typedef __m512 vec;
+typedef __mmask16 vec_mask;
+
+enum { VEC_WIDTH = 16 };
+
+static inline __mmask16 first_lanes(size_t n) {
+    return (__mmask16)((1u << n) - 1);
+}
+
+static inline vec vec_load(const float *p) {
+    return _mm512_loadu_ps(p);
+}
+
+static inline void vec_store(float *p, vec x) {
+    _mm512_storeu_ps(p, x);
+}
+
+/* The first n < VEC_WIDTH floats, zero beyond; nothing past them is touched. */
+static inline vec vec_load_first(const float *p, size_t n) {
+    return _mm512_maskz_loadu_ps(first_lanes(n), p);
+}
+
+static inline void vec_store_first(float *p, vec x, size_t n) {
+    _mm512_mask_storeu_ps(p, first_lanes(n), x);
+}
+
+/* Lanes n and up become zero. */
+static inline vec vec_keep_first(vec x, size_t n) {
+    return _mm512_maskz_mov_ps(first_lanes(n), x);
+}
+
+static inline vec vec_set(float x) {
+    return _mm512_set1_ps(x);
+}
+
+static inline vec vec_add(vec a, vec b) {
+    return _mm512_add_ps(a, b);
+}
+
+static inline vec vec_sub(vec a, vec b) {
+    return _mm512_sub_ps(a, b);
+}
+
+static inline vec vec_mul(vec a, vec b) {
+    return _mm512_mul_ps(a, b);
+}
+
+static inline vec vec_div(vec a, vec b) {
+    return _mm512_div_ps(a, b);
+}
+
+/* a b + c, rounded once */
+static inline vec vec_fma(vec a, vec b, vec c) {
+    return _mm512_fmadd_ps(a, b, c);
+}
+
+/* The second operand where either is NaN. */
+static inline vec vec_max(vec a, vec b) {
+    return _mm512_max_ps(a, b);
+}
+
+static inline vec vec_min(vec a, vec b) {
+    return _mm512_min_ps(a, b);
+}
+
+/* To the nearest whole number, ties to even. */
+static inline vec vec_round(vec x) {
+    return _mm512_roundscale_ps(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+}
+
+/* x 2^n for whole n, subnormal results and zero included */
+static inline vec vec_scale_by_power(vec x, vec n) {
+    return _mm512_scalef_ps(x, n);
+}
+
+static inline vec_mask vec_less(vec a, vec b) {
+    return _mm512_cmp_ps_mask(a, b, _CMP_LT_OQ);
+}
+
+/* a where the mask is set, else b */
+static inline vec vec_select(vec_mask mask, vec a, vec b) {
+    return _mm512_mask_blend_ps(mask, b, a);
+}
+
+static inline vec vec_abs(vec x) {
+    return _mm512_abs_ps(x);
+}
+
+/* |x| with the sign of `sign` */
+static inline vec vec_copysign(vec x, vec sign) {
+    const __m512i bit = _mm512_set1_epi32(INT32_MIN);
+    return _mm512_castsi512_ps(_mm512_ternarylogic_epi32(
+        bit, _mm512_castps_si512(sign), _mm512_castps_si512(x), 0xca)); /* bit ? sign : x */
+}
+
+static inline float vec_sum(vec x) {
+    return _mm512_reduce_add_ps(x);
+}
+
+static inline float vec_largest(vec x) {
+    return _mm512_reduce_max_ps(x);
+}
+
+static inline vec vec_load_f16(const uint16_t *p) {
+    return _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)p));
+}
+
+/* A BF16 is the upper half of the F32. */
+static inline vec vec_load_bf16(const uint16_t *p) {
+    __m512i wide = _mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i *)p));
+    return _mm512_castsi512_ps(_mm512_slli_epi32(wide, 16));
+}
+
+#endif

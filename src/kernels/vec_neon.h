@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Four floats in a NEON register, in the terms that kernels_gemm.inc.h and kernels_rows.inc.h are
+ * written in.
+ */
+#ifndef VT_KERNELS_VEC_NEON_H
+#define VT_KERNELS_VEC_NEON_H
+
+#include <arm_neon.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+typedef float32x4_t vec;
+typedef uint32x4_t vec_mask;
+
+enum { VEC_WIDTH = 4 };
+
+static inline vec vec_load(const float *p) {
+    return vld1q_f32(p);
+}
+
+static inline void vec_store(float *p, vec x) {
+    vst1q_f32(p, x);
+}
+
+/* The first n < VEC_WIDTH floats, zero beyond; nothing past them is touched. */
+static inline vec vec_load_first(const float *p, size_t n) {
+    float lanes[VEC_WIDTH] = {0};
+    memcpy(lanes, p, n * sizeof *p);
+    return vld1q_f32(lanes);
+}
+
+static inline void vec_store_first(float *p, vec x, size_t n) {
+    float lanes[VEC_WIDTH];
+    vst1q_f32(lanes, x);
+    memcpy(p, lanes, n * sizeof *p);
+}
+
+/* Lanes n and up become zero. */
+static inline vec vec_keep_first(vec x, size_t n) {
+    static const uint32_t lanes[VEC_WIDTH] = {0, 1, 2, 3};
+    uint32x4_t kept = vcltq_u32(vld1q_u32(lanes), vdupq_n_u32((uint32_t)n));
+    return vreinterpretq_f32_u32(vandq_u32(vreinterpretq_u32_f32(x), kept));
+}
+
+static inline vec vec_set(float x) {
+    return vdupq_n_f32(x);
+}
+
+static inline vec vec_add(vec a, vec b) {
+    return vaddq_f32(a, b);
+}
+
+static inline vec vec_sub(vec a, vec b) {
+    return vsubq_f32(a, b);
+}
+
+static inline vec vec_mul(vec a, vec b) {
+    return vmulq_f32(a, b);
+}
+
+static inline vec vec_div(vec a, vec b) {
+    return vdivq_f32(a, b);
+}
+
+/* a b + c, rounded once */
+static inline vec vec_fma(vec a, vec b, vec c) {
+    return vfmaq_f32(c, a, b);
+}
+
+/* NaN where either is. */
+static inline vec vec_max(vec a, vec b) {
+    return vmaxq_f32(a, b);
+}
+
+static inline vec vec_min(vec a, vec b) {
+    return vminq_f32(a, b);
+}
+
+/* To the nearest whole number, ties to even. */
+static inline vec vec_round(vec x) {
+    return vrndnq_f32(x);
+}
+
+/* x 2^n for whole n in [-252, 254], subnormal results and zero included: in two steps, as 2^n alone
+ * may be out of range. */
+static inline vec vec_scale_by_power(vec x, vec n) {
+    const int32x4_t bias = vdupq_n_s32(127);
+    int32x4_t whole = vcvtq_s32_f32(n);
+    int32x4_t half = vshrq_n_s32(whole, 1);
+    int32x4_t rest = vsubq_s32(whole, half);
+    int32x4_t first = vshlq_n_s32(vaddq_s32(half, bias), 23);
+    int32x4_t second = vshlq_n_s32(vaddq_s32(rest, bias), 23);
+    return vec_mul(vec_mul(x, vreinterpretq_f32_s32(first)), vreinterpretq_f32_s32(second));
+}
+
+static inline vec_mask vec_less(vec a, vec b) {
+    return vcltq_f32(a, b);
+}
+
+/* a where the mask is set, else b */
+static inline vec vec_select(vec_mask mask, vec a, vec b) {
+    return vbslq_f32(mask, a, b);
+}
+
+static inline vec vec_abs(vec x) {
+    return vabsq_f32(x);
+}
+
+/* |x| with the sign of `sign` */
+static inline vec vec_copysign(vec x, vec sign) {
+    return vbslq_f32(vdupq_n_u32(UINT32_C(1) << 31), sign, x);
+}
+
+static inline float vec_sum(vec x) {
+    return vaddvq_f32(x);
+}
+
+static inline float vec_largest(vec x) {
+    return vmaxvq_f32(x);
+}
+
+static inline vec vec_load_f16(const uint16_t *p) {
+    return vcvt_f32_f16(vreinterpret_f16_u16(vld1_u16(p)));
+}
+
+/* A BF16 is the upper half of the F32. */
+static inline vec vec_load_bf16(const uint16_t *p) {
+    return vreinterpretq_f32_u32(vshll_n_u16(vld1_u16(p), 16));
+}
+
+#endif

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * From logits to predictions.
+ */
+#include <math.h>
+
+#include "base/error.h"
+#include "base/memory.h"
+#include "models/model.h"
+
+/* log(sum(exp(logits))), so that softmax is exp(logit - this). */
+static double log_sum_exp(const float *logits, size_t n) {
+    double max = (double)logits[0], sum = 0;
+    for (size_t i = 1; i < n; i++)
+        max = fmax(max, (double)logits[i]);
+    for (size_t i = 0; i < n; i++)
+        sum += exp((double)logits[i] - max);
+    return max + log(sum);
+}
+
+/* Inserts a class into the `count` best so far, of at most k. Equal logits keep the lower index first. */
+static size_t insert(vt_prediction *best, size_t count, size_t k, size_t index, float logit) {
+    if (count == k && !(logit > best[k - 1].score))
+        return count;
+    size_t at = count < k ? count : k - 1;
+    for (; at > 0 && logit > best[at - 1].score; at--)
+        best[at] = best[at - 1];
+    best[at] = (vt_prediction){index, logit};
+    return count < k ? count + 1 : k;
+}
+
+size_t vt_model_top_k(const vt_model *model, const float *logits, vt_prediction *out, size_t k) {
+    size_t n = model->config.num_classes, count = 0;
+    if (n == 0 || k == 0)
+        return 0;
+    for (size_t i = 0; i < n; i++)
+        count = insert(out, count, k, i, logits[i]);
+    double total = log_sum_exp(logits, n);
+    for (size_t i = 0; i < count; i++) {
+        double logit = (double)out[i].score;
+        out[i].score = (float)(model->config.multi_label ? 1 / (1 + exp(-logit)) : exp(logit - total));
+    }
+    return count;
+}
+
+vt_status vt_classify_image(vt_session *session, const vt_image *image, vt_prediction *out, size_t k,
+                            vt_error *err) {
+    size_t height, width, floats;
+    vt_session_input_size(session, &height, &width);
+    if (!vt_session_logits(session))
+        return vt_fail(err, VT_ERR_UNSUPPORTED, "this model has no classifier");
+    if (!vt_mul_size(height * width, 3, &floats))
+        return vt_fail(err, VT_ERR_LIMIT, "an input of %zu x %zu is too large", height, width);
+    float *pixels = vt_malloc(floats, sizeof *pixels);
+    if (!pixels)
+        return vt_fail_memory(err, "an input", floats * sizeof *pixels);
+    vt_status status = vt_session_preprocess(session, pixels, image, err);
+    if (!status)
+        status = vt_session_forward(session, pixels, 1, err);
+    if (!status)
+        vt_model_top_k(vt_session_model(session), vt_session_logits(session), out, k);
+    vt_free(pixels);
+    return status;
+}

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: MIT */
+#include "models/family.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/error.h"
+
+/* The only list of families. The first that matches is taken. */
+static const vt_family *const families[] = {
+    &vt_family_hf_vit,
+    &vt_family_timm_vit,
+};
+enum { NUM_FAMILIES = sizeof families / sizeof families[0] };
+
+static const char *string_of(const json_t *config, const char *key) {
+    const char *text = json_string_value(json_object_get(config, key));
+    return text ? text : "(none)";
+}
+
+vt_status vt_family_find(const vt_family **out, const vt_checkpoint *checkpoint, vt_error *err) {
+    const json_t *config = vt_checkpoint_config(checkpoint);
+    char supported[160] = "";
+    for (size_t i = 0; i < NUM_FAMILIES; i++) {
+        if (families[i]->matches(config)) {
+            *out = families[i];
+            return VT_OK;
+        }
+        size_t used = strlen(supported);
+        snprintf(supported + used, sizeof supported - used, "%s%s", used ? ", " : "",
+                 families[i]->name);
+    }
+    return vt_fail(err, VT_ERR_UNSUPPORTED,
+                   "%s: no known family has architecture %s, model_type %s; supported: %s",
+                   vt_checkpoint_config_path(checkpoint), string_of(config, "architecture"),
+                   string_of(config, "model_type"), supported);
+}
+
+size_t vt_checkpoint_dim(const vt_checkpoint *checkpoint, const char *name, size_t axis) {
+    const vt_tensor *tensor = vt_checkpoint_find(checkpoint, name);
+    return tensor && axis < tensor->ndim ? tensor->shape[axis] : 0;
+}

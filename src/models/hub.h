@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * What the configurations on the Hugging Face hub have in common, those of transformers above all.
+ */
+#ifndef VT_MODELS_HUB_H
+#define VT_MODELS_HUB_H
+
+#include "formats/checkpoint.h"
+#include "formats/json.h"
+#include "models/config.h"
+
+/* The first of "architectures", or "model_type". */
+const char *vt_hub_architecture(const json_t *config);
+bool vt_hub_is_architecture(const json_t *config, const char *name);
+
+/* "num_labels", or the entries of "id2label", or transformers' default of 2. */
+size_t vt_hub_num_labels(const json_t *config);
+bool vt_hub_is_multi_label(const json_t *config);
+
+/* hidden_size, num_hidden_layers, num_attention_heads, intermediate_size and hidden_act; LayerNorm. */
+void vt_hub_encoder_config(vt_encoder_config *out, vt_json_reader *reader);
+
+/* The activation of that name in transformers (ACT2FN) or timm; an error names `key`. */
+vt_activation vt_hub_activation(vt_json_reader *reader, const char *key, const char *fallback);
+
+/* preprocessor_config.json; where there is none, the defaults of the family's image processor. */
+vt_status vt_hub_preprocess(vt_preprocess *out, const vt_checkpoint *checkpoint,
+                           const char *default_processor, vt_error *err);
+
+#endif

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Scaled dot-product attention (Vaswani et al. 2017, eq. 1), block by block with an online softmax
+ * (Milakov & Gimelshein 2018; Dao et al. 2022, algorithm 1): no more of the score matrix exists at a time
+ * than one tile of one head a thread, whatever the number of tokens.
+ */
+#ifndef VT_NN_ATTENTION_H
+#define VT_NN_ATTENTION_H
+
+#include "nn/dense.h"
+
+typedef struct vt_attention_shape {
+    size_t num_heads, num_kv_heads; /* query head h reads key/value head h * num_kv_heads / num_heads */
+    size_t head_dim;
+    float scale; /* of q . k, usually 1 / sqrt(head_dim) */
+} vt_attention_shape;
+
+/* Rows are tokens; head h of a row is its columns [h * head_dim, (h + 1) * head_dim). The tokens of batch
+ * item b are rows [b * tokens, (b + 1) * tokens). */
+typedef struct vt_attention_args {
+    const float *q, *k, *v;
+    size_t q_ld, kv_ld;
+    float *out; /* [batch * q_tokens][num_heads * head_dim], overlaps none of the inputs */
+    size_t out_ld;
+    size_t batch, q_tokens, kv_tokens;
+} vt_attention_args;
+
+/* Floats of scratch memory that vt_attention needs for a pool of that many threads; false on overflow.
+ * It does not depend on the number of tokens. */
+bool vt_attention_scratch_size(const vt_kernels *kernels, const vt_attention_shape *shape,
+                               size_t num_threads, size_t *floats);
+
+/* out = softmax(scale q k^T) v for each head of each batch item. */
+void vt_attention(const vt_compute *compute, const vt_attention_shape *shape,
+                  const vt_attention_args *args, float *scratch);
+
+#endif

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The transformer encoder: the same block, `depth` times.
+ *
+ *     x = x + scale1 * proj(attention(q, k, v of norm1(x)))
+ *     x = x + scale2 * mlp(norm2(x))
+ */
+#ifndef VT_NN_ENCODER_H
+#define VT_NN_ENCODER_H
+
+#include "base/memory.h"
+#include "nn/attention.h"
+#include "nn/mlp.h"
+
+typedef struct vt_encoder_config {
+    size_t depth, width;
+    size_t mlp_dim;
+    vt_attention_shape attention;
+    vt_norm_kind norm;
+    float norm_eps;
+    vt_activation activation;
+    bool gated_mlp;
+} vt_encoder_config;
+
+typedef struct vt_block {
+    vt_norm norm1;         /* [width] */
+    vt_dense qkv;          /* [(num_heads + 2 num_kv_heads) head_dim][width]: q rows, k rows, v rows */
+    vt_norm q_norm;        /* [head_dim], each head of q on its own */
+    vt_norm k_norm;        /* [head_dim] */
+    vt_norm attn_norm;     /* [num_heads head_dim], before proj */
+    vt_dense proj;         /* [width][num_heads head_dim] */
+    const float *scale1;   /* [width] LayerScale, or NULL */
+    vt_norm norm2;         /* [width] */
+    vt_mlp mlp;
+    const float *scale2;   /* [width] LayerScale, or NULL */
+} vt_block;
+
+/* Buffers of one forward pass over `rows` tokens in all. */
+typedef struct vt_encoder_workspace {
+    float *normed;   /* [rows][width], then [rows][num_heads head_dim] */
+    float *wide;     /* [rows][qkv width], then [rows][mlp hidden width] */
+    float *scratch;  /* attention's */
+} vt_encoder_workspace;
+
+/* Columns of a row of q, k and v together. */
+size_t vt_encoder_qkv_width(const vt_encoder_config *config);
+
+/* Takes the workspace from an arena, or measures it (see vt_arena). */
+void vt_encoder_workspace_carve(vt_encoder_workspace *out, vt_arena *arena,
+                                const vt_encoder_config *config, const vt_kernels *kernels,
+                                size_t rows, size_t num_threads);
+
+/* Called after each block with the residual stream, for whoever wants to look at it. */
+typedef void (*vt_block_fn)(void *user, size_t block, const float *x);
+
+/* x[batch * tokens][width] through all blocks, in place. `on_block` may be NULL. */
+void vt_encoder_forward(const vt_compute *compute, const vt_encoder_config *config,
+                        const vt_block *blocks, const vt_encoder_workspace *workspace, float *x,
+                        size_t batch, size_t tokens, vt_block_fn on_block, void *user);
+
+#endif

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: MIT */
+#include "nn/patch_embed.h"
+
+#include <string.h>
+
+#include "base/memory.h"
+
+enum { CHANNELS = 3 };
+
+bool vt_patch_embed_columns(const vt_patch_embed *embed, size_t num_patches, size_t *floats) {
+    return vt_mul_size(embed->proj.weight.k, num_patches, floats);
+}
+
+typedef struct im2col_call {
+    float *columns; /* [grid_h * grid_w][3][patch][patch] */
+    const float *pixels; /* [3][grid_h * patch][grid_w * patch] */
+    size_t patch, grid_h, grid_w;
+} im2col_call;
+
+/* Task: one row of patches. */
+static void im2col_task(void *context, size_t grid_y, size_t thread) {
+    (void)thread;
+    const im2col_call *call = context;
+    size_t patch = call->patch, stride = call->grid_w * patch, plane = call->grid_h * patch * stride;
+    size_t per_patch = CHANNELS * patch * patch;
+    float *out = call->columns + grid_y * call->grid_w * per_patch;
+    for (size_t grid_x = 0; grid_x < call->grid_w; grid_x++)
+        for (size_t c = 0; c < CHANNELS; c++)
+            for (size_t y = 0; y < patch; y++, out += patch)
+                memcpy(out,
+                       call->pixels + c * plane + (grid_y * patch + y) * stride + grid_x * patch,
+                       patch * sizeof *out);
+}
+
+static void write_prefix(const vt_patch_embed *embed, float *x, const float *pos) {
+    size_t width = embed->proj.weight.n;
+    for (size_t row = 0; row < embed->num_prefix; row++) {
+        const float *token = embed->prefix + row * width;
+        const float *position = pos && row < embed->num_pos_prefix ? pos + row * width : NULL;
+        for (size_t i = 0; i < width; i++)
+            x[row * width + i] = token[i] + (position ? position[i] : 0.0f);
+    }
+}
+
+void vt_patch_embed_forward(const vt_compute *compute, const vt_patch_embed *embed, float *x,
+                            const float *pixels, size_t count, size_t grid_h, size_t grid_w,
+                            const float *pos, float *columns) {
+    size_t width = embed->proj.weight.n, per_patch = embed->proj.weight.k;
+    size_t num_patches = grid_h * grid_w;
+    vt_epilogue add_positions = {.residual = pos ? pos + embed->num_pos_prefix * width : NULL};
+    for (size_t item = 0; item < count; item++) {
+        im2col_call call = {columns, pixels, embed->patch_size, grid_h, grid_w};
+        vt_pool_run(compute->pool, im2col_task, &call, grid_h);
+        write_prefix(embed, x, pos);
+        vt_dense_forward(compute, &embed->proj, x + embed->num_prefix * width, width, columns,
+                         per_patch, num_patches, add_positions);
+        x += (embed->num_prefix + num_patches) * width;
+        pixels += num_patches * per_patch;
+    }
+}

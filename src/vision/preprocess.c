@@ -1,0 +1,284 @@
+/* SPDX-License-Identifier: MIT */
+#include "vision/preprocess.h"
+
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "base/memory.h"
+
+/* ---- geometry ---------------------------------------------------------------------------------- */
+
+/* One picture's way into one input size: it is resized to resized_height x resized_width, of which the
+ * window is kept and put at (pad_left, pad_top) of the input. */
+typedef struct geometry {
+    vt_resize_window window;
+    size_t pad_top, pad_left;
+    vt_filter filter;
+} geometry;
+
+/* The resize size that goes with an input of height x width. */
+static void resize_target(const vt_preprocess *config, size_t height, size_t width,
+                          size_t *target_height, size_t *target_width) {
+    if (config->crop_pct > 0) {
+        *target_height = (size_t)floor((double)height / config->crop_pct);
+        *target_width = (size_t)floor((double)width / config->crop_pct);
+    } else if (config->center_crop && config->height && config->width) {
+        const double scale_y = (double)height / (double)config->height;
+        const double scale_x = (double)width / (double)config->width;
+        *target_height = (size_t)lrint((double)config->resize_height * scale_y);
+        *target_width = (size_t)lrint((double)config->resize_width * scale_x);
+    } else {
+        *target_height = height;
+        *target_width = width;
+    }
+}
+
+/* Python's round(): half to even, which is the default rounding mode. */
+static size_t round_size(double size) {
+    return size < 1 ? 1 : (size_t)rint(size);
+}
+
+/* timm, data/transforms.py: ResizeKeepRatio.get_params. */
+static void keep_ratio(vt_resize_window *out, const vt_image *image, double ratio) {
+    const size_t height = round_size((double)image->height / ratio);
+    const size_t width = round_size((double)image->width / ratio);
+    *out = vt_resize_whole(height, width);
+}
+
+/* torchvision, transforms/functional.py: _compute_resized_output_size; HF the same. */
+static void fit_short_edge(vt_resize_window *out, const vt_image *image, size_t edge) {
+    if (image->width <= image->height)
+        *out = vt_resize_whole((size_t)((double)edge * (double)image->height /
+                                        (double)image->width), edge);
+    else
+        *out = vt_resize_whole(edge, (size_t)((double)edge * (double)image->width /
+                                              (double)image->height));
+}
+
+static void fit_image(geometry *out, const vt_preprocess *config, const vt_image *image,
+                      size_t height, size_t width) {
+    size_t target_height, target_width;
+    resize_target(config, height, width, &target_height, &target_width);
+    const double ratio_y = (double)image->height / (double)target_height;
+    const double ratio_x = (double)image->width / (double)target_width;
+    out->filter = config->filter;
+    switch (config->fit) {
+    case VT_FIT_NONE:
+        out->window = vt_resize_whole(image->height, image->width);
+        break;
+    case VT_FIT_STRETCH:
+    case VT_FIT_NAFLEX:
+        out->window = vt_resize_whole(target_height, target_width);
+        break;
+    case VT_FIT_CONTAIN:
+        keep_ratio(&out->window, image, fmax(ratio_y, ratio_x));
+        break;
+    case VT_FIT_SHORT_EDGE:
+        if (target_height != target_width && config->crop_pct > 0) {
+            /* timm, data/transforms_factory.py, transforms_imagenet_eval: this one ResizeKeepRatio is
+             * not told the interpolation, and takes its default. */
+            keep_ratio(&out->window, image, fmin(ratio_y, ratio_x));
+            out->filter = VT_FILTER_BILINEAR;
+        } else {
+            fit_short_edge(&out->window, image,
+                           target_height > target_width ? target_height : target_width);
+        }
+        break;
+    }
+}
+
+/* Along one axis: takes `crop` of `*size` from `*begin`, or pads by `*pad` where there is less.
+ * torchvision: F.center_crop and timm: center_crop_or_pad; transformers: image_transforms.center_crop. */
+static void crop_axis(size_t *begin, size_t *size, size_t *pad, size_t crop, vt_crop_rule rule) {
+    if (crop > *size) {
+        const size_t margin = crop - *size;
+        *pad = rule == VT_CROP_HF ? (margin + 1) / 2 : margin / 2;
+    } else {
+        const size_t half = (*size - crop) / 2;
+        const bool is_odd = (*size - crop) % 2 != 0;
+        *begin = half + (rule == VT_CROP_TORCHVISION && is_odd && half % 2 != 0);
+        *size = crop;
+    }
+}
+
+static vt_status plan_geometry(geometry *out, const vt_preprocess *config, const vt_image *image,
+                               size_t height, size_t width, vt_error *err) {
+    if (image->height == 0 || image->width == 0 || height == 0 || width == 0)
+        return vt_fail(err, VT_ERR_ARGUMENT, "preprocessing of %zux%zu pixels to %zux%zu",
+                       image->height, image->width, height, width);
+    *out = (geometry){0};
+    fit_image(out, config, image, height, width);
+    vt_resize_window *w = &out->window;
+    if (config->center_crop) {
+        crop_axis(&w->top, &w->height, &out->pad_top, height, config->crop_rule);
+        crop_axis(&w->left, &w->width, &out->pad_left, width, config->crop_rule);
+    } else if (w->height != height || w->width != width) {
+        return vt_fail(err, VT_ERR_SHAPE,
+                       "preprocessing neither resizes nor crops: expected %zux%zu pixels, found %zux%zu",
+                       height, width, w->height, w->width);
+    }
+    return VT_OK;
+}
+
+/* ---- pixels ------------------------------------------------------------------------------------ */
+
+/* What a byte becomes before it is normalised. */
+static float rescale(const vt_preprocess *config, size_t byte) {
+    switch (config->rescale) {
+    case VT_RESCALE_TORCH:
+        return (float)byte / 255.0f;
+    case VT_RESCALE_NUMPY:
+    case VT_RESCALE_FLOAT:
+        return (float)((double)byte * config->rescale_factor);
+    case VT_RESCALE_NONE:
+        break;
+    }
+    return (float)byte;
+}
+
+static float normalize(const vt_preprocess *config, size_t channel, float value) {
+    return config->normalize ? (value - config->mean[channel]) / config->std[channel] : value;
+}
+
+/* There are 256 bytes and three channels: all arithmetic is done in advance. */
+static void to_planes(float *pixels, const uint8_t *bytes, const vt_preprocess *config,
+                      size_t area) {
+    for (size_t c = 0; c < 3; c++) {
+        float table[256];
+        for (size_t byte = 0; byte < 256; byte++)
+            table[byte] = normalize(config, c, rescale(config, byte));
+        for (size_t i = 0; i < area; i++)
+            pixels[c * area + i] = table[bytes[3 * i + c]];
+    }
+}
+
+static vt_status run_u8(const vt_preprocess *config, const geometry *g, float *pixels,
+                        const vt_image *image, size_t height, size_t width, vt_error *err) {
+    size_t area, bytes;
+    if (!vt_mul_size(height, width, &area) || !vt_mul_size(area, 3, &bytes))
+        return vt_fail(err, VT_ERR_LIMIT, "input of %zux%zu pixels", height, width);
+    uint8_t *canvas = vt_malloc(bytes, 1);
+    if (!canvas)
+        return vt_fail_memory(err, "preprocessing", bytes);
+    if (g->window.height < height || g->window.width < width)
+        for (size_t i = 0; i < bytes; i++)
+            canvas[i] = config->fill[i % 3];
+    uint8_t *at = canvas + 3 * (g->pad_top * width + g->pad_left);
+    const vt_status status = vt_resize_u8(at, 3 * width, image, &g->window, g->filter, err);
+    if (!status)
+        to_planes(pixels, canvas, config, area);
+    vt_free(canvas);
+    return status;
+}
+
+static vt_status run_f32(const vt_preprocess *config, const geometry *g, float *pixels,
+                         const vt_image *image, size_t height, size_t width, vt_error *err) {
+    const vt_resize_window *w = &g->window;
+    size_t count;
+    if (!vt_product((const size_t[]){w->height, w->width, 3}, 3, &count))
+        return vt_fail(err, VT_ERR_LIMIT, "input of %zux%zu pixels", height, width);
+    float *resized = vt_malloc(count, sizeof *resized);
+    if (!resized)
+        return vt_fail_memory(err, "preprocessing", count * sizeof *resized);
+    float levels[256];
+    for (size_t byte = 0; byte < 256; byte++)
+        levels[byte] = rescale(config, byte);
+    const vt_status status = vt_resize_f32(resized, image, levels, w, g->filter, err);
+    for (size_t c = 0; !status && c < 3; c++) {
+        float *plane = pixels + c * height * width;
+        for (size_t i = 0; i < height * width; i++)
+            plane[i] = normalize(config, c, 0);
+        for (size_t y = 0; y < w->height; y++)
+            for (size_t x = 0; x < w->width; x++)
+                plane[(g->pad_top + y) * width + g->pad_left + x] =
+                    normalize(config, c, resized[3 * (y * w->width + x) + c]);
+    }
+    vt_free(resized);
+    return status;
+}
+
+vt_status vt_preprocess_run(const vt_preprocess *config, float *pixels, const vt_image *image,
+                            size_t height, size_t width, vt_error *err) {
+    geometry g;
+    const vt_status status = plan_geometry(&g, config, image, height, width, err);
+    if (status)
+        return status;
+    if (config->rescale == VT_RESCALE_FLOAT && config->fit != VT_FIT_NONE)
+        return run_f32(config, &g, pixels, image, height, width, err);
+    return run_u8(config, &g, pixels, image, height, width, err);
+}
+
+/* ---- in words ---------------------------------------------------------------------------------- */
+
+typedef struct line_writer {
+    char *text;
+    size_t size, used;
+} line_writer;
+
+static void append(line_writer *line, const char *format, ...) VT_PRINTF(2, 3);
+
+static void append(line_writer *line, const char *format, ...) {
+    if (line->used >= line->size)
+        return;
+    va_list args;
+    va_start(args, format);
+    const int length = vsnprintf(line->text + line->used, line->size - line->used, format, args);
+    va_end(args);
+    if (length > 0)
+        line->used += (size_t)length;
+}
+
+static void describe_fit(line_writer *line, const vt_preprocess *config, size_t height,
+                         size_t width) {
+    const char *filter = vt_filter_name(config->filter);
+    size_t h, w;
+    resize_target(config, height, width, &h, &w);
+    switch (config->fit) {
+    case VT_FIT_NONE:
+        append(line, "no resize");
+        break;
+    case VT_FIT_STRETCH:
+        append(line, "resize to %zux%zu (%s)", h, w, filter);
+        break;
+    case VT_FIT_CONTAIN:
+        append(line, "resize to fit into %zux%zu (%s)", h, w, filter);
+        break;
+    case VT_FIT_SHORT_EDGE:
+        if (h != w && config->crop_pct > 0)
+            append(line, "resize to cover %zux%zu (bilinear)", h, w);
+        else
+            append(line, "resize short edge to %zu (%s)", h > w ? h : w, filter);
+        break;
+    case VT_FIT_NAFLEX:
+        append(line, "resize to at most %zu patches of %zux%zu (%s)", config->max_num_patches,
+               config->patch_size, config->patch_size, filter);
+        break;
+    }
+    if (config->center_crop && !(config->fit == VT_FIT_STRETCH && h == height && w == width))
+        append(line, ", centre crop %zux%zu", height, width);
+}
+
+void vt_preprocess_describe(const vt_preprocess *config, char *line, size_t size, size_t height,
+                            size_t width) {
+    line_writer out = {line, size, 0};
+    if (size > 0)
+        line[0] = '\0';
+    describe_fit(&out, config, height, width);
+    if (config->rescale == VT_RESCALE_NONE)
+        append(&out, ", no rescale");
+    else if (config->rescale == VT_RESCALE_FLOAT)
+        append(&out, ", resized as floats");
+    if (config->rescale != VT_RESCALE_NONE && fabs(config->rescale_factor * 255 - 1) > 1e-6)
+        append(&out, ", rescale by %g", config->rescale_factor);
+    if (!config->normalize) {
+        append(&out, ", not normalised");
+        return;
+    }
+    append(&out, ", mean %g %g %g", (double)config->mean[0], (double)config->mean[1],
+           (double)config->mean[2]);
+    append(&out, ", std %g %g %g", (double)config->std[0], (double)config->std[1],
+           (double)config->std[2]);
+}
