@@ -242,6 +242,13 @@ typedef struct vt_session_options {
     size_t struct_size;
     size_t height, width; /* of the input; 0: the model's own. Rounded to whole patches. */
     size_t batch;         /* pictures a forward pass holds at most; 0: 1 */
+    size_t text_batch;    /* texts a forward pass holds at most; 0: 1 */
+    size_t text_tokens;   /* tokens of a text, or of a step, at most; 0: the model's positions, 512 at
+                           * most, and none in a model of pictures alone */
+    size_t cache_tokens;  /* tokens that vt_session_step remembers; 0: no steps. With a sliding window
+                           * the memory is the window's, whatever this says. */
+    size_t rope_length;   /* the length that length-dependent rotary scaling is set for; 0: that of each
+                           * call */
     size_t num_threads;   /* 0: one for each core the process may use */
 } vt_session_options;
 #define VT_SESSION_OPTIONS_INIT {.struct_size = sizeof(vt_session_options)}
@@ -273,6 +280,38 @@ vt_status vt_session_forward(vt_session *session, const float *pixels, size_t co
 const float *vt_session_logits(const vt_session *session); /* [count][num_classes]; NULL: no head */
 const float *vt_session_pooled(const vt_session *session); /* [count][pooled_width] */
 size_t vt_session_pooled_width(const vt_session *session);
+
+/* Pictures in the space that they share with texts, of length 1: [count][vt_model_embed_dim]. NULL where a
+ * model has no such space. */
+const float *vt_session_image_embeds(const vt_session *session);
+
+/* Runs `count` (1..text_batch) texts of `tokens` (1..text_tokens) tokens each, ids[count][tokens].
+ * mask[count][tokens] is 0 where a token is padding; NULL: none is. Stages: embeddings, block0, …, hidden
+ * (after the final norm), text_pooled, text_embeds, text_logits. VT_ERR_ARGUMENT for an id that is not in
+ * the vocabulary, or more tokens than the model has positions. */
+vt_status vt_session_forward_text(vt_session *session, const int64_t *ids, const uint8_t *mask,
+                                  size_t count, size_t tokens, vt_error *err);
+
+/* Runs `tokens` (1..text_tokens) more tokens of one text, after those of earlier steps. vt_session_reset
+ * begins another text. VT_ERR_LIMIT when cache_tokens are exceeded and no window slides. */
+vt_status vt_session_step(vt_session *session, const int64_t *ids, size_t tokens, vt_error *err);
+void vt_session_reset(vt_session *session);
+
+/* Results of the last text: NULL where a model has no such thing. */
+const float *vt_session_hidden(const vt_session *session);      /* [count][tokens][width] */
+const float *vt_session_text_logits(const vt_session *session); /* [count][tokens][vocab_size] */
+const float *vt_session_text_pooled(const vt_session *session); /* [count][text width] */
+const float *vt_session_text_embeds(const vt_session *session); /* [count][vt_model_embed_dim] */
+
+/* The width of the space that pictures and texts share; 0: there is none. */
+size_t vt_model_embed_dim(const vt_model *model);
+/* The logit of a picture and a text from the cosine of their embeddings: exp(scale) cos (+ bias). */
+float vt_model_pair_logit(const vt_model *model, float cosine);
+/* Sizes of the text tower; 0 without one. */
+size_t vt_model_vocab_size(const vt_model *model);
+size_t vt_model_text_width(const vt_model *model);
+/* The longest text it was made for; 0: no limit. */
+size_t vt_model_max_positions(const vt_model *model);
 
 /* ---- classification ---------------------------------------------------------------------------- */
 

@@ -19,9 +19,9 @@ typedef struct vt_mapfile {
     bool mapped; /* munmap, not vt_free */
 } vt_mapfile;
 
-/* Opens the file at `path`; "-" is standard input. Pipes, devices and sockets are read to their end.
- * More than `max_bytes` is VT_ERR_LIMIT, 0 meaning no limit. An empty file opens, with size 0. The
- * message names the path. On failure *out is zero. */
+/* Opens the file at `path`; "-" is standard input. Pipes, devices and sockets are read to their
+ * end. More than `max_bytes` is VT_ERR_LIMIT, 0 meaning no limit. An empty file opens, with size 0.
+ * The message names the path. On failure *out is zero. */
 vt_status vt_mapfile_open(vt_mapfile *out, const char *path, uint64_t max_bytes, vt_error *err);
 
 /* Releases the block and zeroes the struct; a zero struct is left as it is. */

@@ -12,7 +12,7 @@
 #include <stddef.h>
 #include <stdio.h>
 
-/* Writes the field from the text. Returns NULL, or what was expected: "a whole number, at least 1".
+/* Writes the field from the text. Returns NULL, or what was expected: "a whole number from 1 to 9".
  */
 typedef const char *(*option_parse_fn)(void *field, const char *text);
 

@@ -28,7 +28,7 @@ const char *parse_count(void *field, const char *text) {
     const char *end;
     size_t number;
     if (!parse_digits(text, &end, &number) || *end || number == 0)
-        return "a whole number, at least 1";
+        return "a whole number from 1 to 2147483647";
     *(size_t *)field = number;
     return NULL;
 }
@@ -54,7 +54,7 @@ static const char *parse_pixels(void *field, const char *text) {
     const char *end;
     size_t number;
     if (!parse_digits(text, &end, &number) || *end || number == 0)
-        return "a whole number, at least 1";
+        return "a whole number from 1 to 2147483647";
     *(uint64_t *)field = number;
     return NULL;
 }

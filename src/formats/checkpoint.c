@@ -33,11 +33,16 @@ static bool ends_with(const char *text, const char *suffix) {
     return n >= m && strcmp(text + n - m, suffix) == 0;
 }
 
-static bool exists_in(const char *directory, const char *name) {
-    char *path = join_path(directory, name);
-    bool exists = path && access(path, F_OK) == 0;
-    vt_free(path);
-    return exists;
+/* *out = the path of a file of the directory; NULL, and no error, when there is none. */
+static vt_status find_file(char **out, const char *directory, const char *name, vt_error *err) {
+    *out = join_path(directory, name);
+    if (!*out)
+        return vt_fail_memory(err, "a path", strlen(directory) + strlen(name));
+    if (access(*out, F_OK) != 0) {
+        vt_free(*out);
+        *out = NULL;
+    }
+    return VT_OK;
 }
 
 /* The directory that holds the file at `path`. */
@@ -61,6 +66,8 @@ static vt_status open_shard(vt_checkpoint *checkpoint, const char *path, vt_erro
     if (!grown)
         return vt_fail_memory(err, "a shard", sizeof *grown);
     checkpoint->shards = grown;
+    if (access(path, F_OK) != 0)
+        return vt_fail(err, VT_ERR_MISSING, "%s: no such file", path);
     vt_status status = vt_tensor_file_open(&grown[checkpoint->num_shards], path, err);
     if (!status)
         checkpoint->num_shards++;
@@ -85,10 +92,12 @@ static vt_status open_shards(vt_checkpoint *checkpoint, const json_t *weight_map
         const char *name = json_string_value(value);
         vt_status status = check_shard_name(checkpoint, tensor, name, err);
         if (!status && !json_object_get(opened, name)) {
+            json_t *number = json_integer((json_int_t)checkpoint->num_shards);
             char *path = join_path(checkpoint->directory, name);
             status = path ? open_shard(checkpoint, path, err) : vt_fail_memory(err, "a path", 0);
             vt_free(path);
-            json_object_set_new(opened, name, json_integer((json_int_t)checkpoint->num_shards - 1));
+            if (json_object_set_new(opened, name, number) != 0 && !status)
+                status = vt_fail_memory(err, "a shard", 0);
         }
         if (status)
             return status;
@@ -118,7 +127,9 @@ static vt_status open_index(vt_checkpoint *checkpoint, vt_error *err) {
         return status;
     const json_t *weight_map = json_object_get(index, "weight_map");
     opened = json_object();
-    if (!json_is_object(weight_map) || json_object_size(weight_map) == 0)
+    if (!opened)
+        status = vt_fail_memory(err, "the list of shards", 0);
+    else if (!json_is_object(weight_map) || json_object_size(weight_map) == 0)
         status = vt_fail(err, VT_ERR_FORMAT, "%s: no \"weight_map\" of tensors to files",
                          checkpoint->weights_path);
     if (!status)
@@ -131,27 +142,40 @@ static vt_status open_index(vt_checkpoint *checkpoint, vt_error *err) {
 }
 
 static vt_status fail_without_weights(const vt_checkpoint *checkpoint, vt_error *err) {
-    const char *hint = exists_in(checkpoint->directory, "pytorch_model.bin")
-                           ? "; pytorch_model.bin is there, but a pickle can run code: save it as "
-                             "safetensors first"
-                           : "";
+    char *pickle;
+    vt_status status = find_file(&pickle, checkpoint->directory, "pytorch_model.bin", err);
+    if (status)
+        return status;
+    const char *hint = pickle ? "; pytorch_model.bin is there, but a pickle can run code: save it as "
+                                "safetensors first"
+                              : "";
+    vt_free(pickle);
     return vt_fail(err, VT_ERR_MISSING,
                    "%s: neither model.safetensors nor model.safetensors.index.json is there%s",
                    checkpoint->directory, hint);
 }
 
+static vt_status find_weights(vt_checkpoint *checkpoint, vt_error *err) {
+    static const char *const names[] = {"model.safetensors", "model.safetensors.index.json"};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        vt_status status = find_file(&checkpoint->weights_path, checkpoint->directory, names[i], err);
+        if (status || checkpoint->weights_path)
+            return status;
+    }
+    return fail_without_weights(checkpoint, err);
+}
+
 static vt_status open_weights(vt_checkpoint *checkpoint, const char *file, vt_error *err) {
-    static const char single[] = "model.safetensors", sharded[] = "model.safetensors.index.json";
-    if (file)
+    vt_status status = VT_OK;
+    if (!file) {
+        status = find_weights(checkpoint, err);
+    } else {
         checkpoint->weights_path = vt_strdup(file);
-    else if (exists_in(checkpoint->directory, single))
-        checkpoint->weights_path = join_path(checkpoint->directory, single);
-    else if (exists_in(checkpoint->directory, sharded))
-        checkpoint->weights_path = join_path(checkpoint->directory, sharded);
-    else
-        return fail_without_weights(checkpoint, err);
-    if (!checkpoint->weights_path)
-        return vt_fail_memory(err, "a path", 0);
+        if (!checkpoint->weights_path)
+            status = vt_fail_memory(err, "a path", strlen(file));
+    }
+    if (status)
+        return status;
     if (ends_with(checkpoint->weights_path, ".json"))
         return open_index(checkpoint, err);
     return open_shard(checkpoint, checkpoint->weights_path, err);
@@ -219,13 +243,11 @@ const char *vt_checkpoint_weights_path(const vt_checkpoint *checkpoint) {
 
 vt_status vt_checkpoint_load_json(json_t **out, const vt_checkpoint *checkpoint, const char *name,
                                   vt_error *err) {
+    char *path;
     *out = NULL;
-    if (!exists_in(checkpoint->directory, name))
-        return VT_OK;
-    char *path = join_path(checkpoint->directory, name);
-    if (!path)
-        return vt_fail_memory(err, "a path", 0);
-    vt_status status = vt_json_load(out, path, err);
+    vt_status status = find_file(&path, checkpoint->directory, name, err);
+    if (!status && path)
+        status = vt_json_load(out, path, err);
     vt_free(path);
     return status;
 }

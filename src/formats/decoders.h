@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * What image.c asks of each image library: a raster of 8-bit RGB or RGBA, no more pixels than allowed,
- * one line when the bytes are bad, and never a word on stderr.
+ * What image.c asks of each image library: a raster of 8-bit RGB or RGBA, no more pixels than
+ * allowed, one line when the bytes are bad, and never a word on stderr.
  */
 #ifndef VT_FORMATS_DECODERS_H
 #define VT_FORMATS_DECODERS_H
@@ -11,9 +11,9 @@
 /* A picture as it was stored: alpha not yet composited, orientation not yet applied. */
 typedef struct vt_raster {
     size_t width, height;
-    size_t channels;  /* 3: RGB; 4: RGBA, not premultiplied */
-    uint8_t *pixels;  /* rows without gaps; from vt_malloc */
-    int orientation;  /* EXIF tag 0x0112, 1 to 8; 1 is upright */
+    size_t channels; /* 3: RGB; 4: RGBA, not premultiplied */
+    uint8_t *pixels; /* rows without gaps; from vt_malloc */
+    int orientation; /* EXIF tag 0x0112, 1 to 8; 1 is upright */
 } vt_raster;
 
 /* Checks a declared size against the limit, before anything of that size is allocated. */
@@ -31,8 +31,8 @@ vt_decode_fn vt_decode_png, vt_decode_jpeg, vt_decode_webp, vt_decode_stb;
 /* Whether stb_image takes these bytes for a TGA file, which begins with no signature. */
 bool vt_is_tga(const uint8_t *bytes, size_t size);
 
-/* The orientation tag of an EXIF block, which begins with "II" or "MM" (an "Exif\0\0" before that is
- * skipped). 1 when there is none or the block is malformed. */
+/* The orientation tag of an EXIF block, which begins with "II" or "MM" (an "Exif\0\0" before that
+ * is skipped). 1 when there is none or the block is malformed. */
 int vt_exif_orientation(const uint8_t *bytes, size_t size);
 
 #endif

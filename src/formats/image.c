@@ -13,7 +13,7 @@
 static const uint64_t DEFAULT_MAX_PIXELS = UINT64_C(1) << 28;
 static const uint64_t DEFAULT_MAX_BYTES = UINT64_C(1) << 30;
 
-/* ---- rasters ----------------------------------------------------------------------------------- */
+/* ---- rasters ------------------------------------------------------------------------------ */
 
 vt_status vt_raster_check(size_t width, size_t height, uint64_t max_pixels, vt_error *err) {
     if (width == 0 || height == 0)
@@ -63,15 +63,16 @@ static void remove_alpha(vt_raster *raster, const vt_image_options *options) {
     raster->channels = 3;
 }
 
-/* ---- orientation ------------------------------------------------------------------------------- */
+/* ---- orientation -------------------------------------------------------------------------- */
 
-/* Where the upright pixel (x, y) lies in the stored raster: origin + x * step_x + y * step_y, bytes. */
+/* Where the upright pixel (x, y) lies in the stored raster: origin + x * step_x + y * step_y,
+ * bytes. */
 typedef struct traversal {
     size_t width, height; /* upright */
     ptrdiff_t origin, step_x, step_y;
 } traversal;
 
-/* CIPA DC-008 (Exif 2.32), table 4.6.4.A: which sides row 0 and column 0 of the stored raster are. */
+/* CIPA DC-008 (Exif 2.32), 4.6.4.A: which sides the stored row 0 and column 0 are. */
 static traversal traversal_of(const vt_raster *raster) {
     const ptrdiff_t pixel = 3, row = 3 * (ptrdiff_t)raster->width;
     const ptrdiff_t last_x = row - pixel, last_y = ((ptrdiff_t)raster->height - 1) * row;
@@ -128,7 +129,7 @@ static vt_status make_upright(vt_raster *raster, vt_error *err) {
     return VT_OK;
 }
 
-/* ---- types ------------------------------------------------------------------------------------- */
+/* ---- types -------------------------------------------------------------------------------- */
 
 typedef struct signature {
     vt_image_type type;
@@ -176,10 +177,11 @@ static vt_status fail_unknown(const uint8_t *bytes, size_t size, vt_error *err) 
         snprintf(hex + 2 * i, 3, "%02x", bytes[i]);
     return vt_fail(err, VT_ERR_FORMAT,
                    "not a PNG, JPEG, WebP, GIF, BMP, TGA, PSD, binary PNM or HDR image: "
-                   "starts with 0x%s", hex);
+                   "starts with 0x%s",
+                   hex);
 }
 
-/* ---- the public functions ---------------------------------------------------------------------- */
+/* ---- the public functions ----------------------------------------------------------------- */
 
 /* A caller built with an older header has a shorter struct; what it lacks is zero. */
 static vt_image_options with_defaults(const vt_image_options *options) {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * From the bytes of a file to an upright vt_image: vt_image_decode, vt_image_read and vt_image_free of
- * vitrine.h, and what they are made of.
+ * From the bytes of a file to an upright vt_image: vt_image_decode, vt_image_read and vt_image_free
+ * of vitrine.h, and what they are made of.
  */
 #ifndef VT_FORMATS_IMAGE_H
 #define VT_FORMATS_IMAGE_H
@@ -10,8 +10,15 @@
 
 typedef enum vt_image_type {
     VT_IMAGE_UNKNOWN = 0,
-    VT_IMAGE_PNG, VT_IMAGE_JPEG, VT_IMAGE_WEBP, VT_IMAGE_GIF, VT_IMAGE_BMP,
-    VT_IMAGE_PSD, VT_IMAGE_PNM, VT_IMAGE_HDR, VT_IMAGE_TGA
+    VT_IMAGE_PNG,
+    VT_IMAGE_JPEG,
+    VT_IMAGE_WEBP,
+    VT_IMAGE_GIF,
+    VT_IMAGE_BMP,
+    VT_IMAGE_PSD,
+    VT_IMAGE_PNM,
+    VT_IMAGE_HDR,
+    VT_IMAGE_TGA
 } vt_image_type;
 
 /* By the first bytes; whatever the file is called. */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * JPEG through libjpeg-turbo: baseline and progressive; gray, YCbCr, RGB, CMYK and YCCK. The accurate
- * integer DCT and smooth chroma upsampling (libjpeg's defaults, and Pillow's) keep the pixels equal to
- * Pillow's, byte for byte.
+ * JPEG through libjpeg-turbo: baseline and progressive; gray, YCbCr, RGB, CMYK and YCCK. The
+ * accurate integer DCT and smooth chroma upsampling (libjpeg's defaults, and Pillow's) keep the
+ * pixels equal to Pillow's, byte for byte.
  */
 #include "formats/decoders.h"
 
@@ -97,14 +97,15 @@ static vt_status read_header(jpeg_reader *reader) {
     jpeg_mem_src(info, reader->bytes, reader->size);
     jpeg_save_markers(info, APP1, 0xFFFF);
     jpeg_read_header(info, TRUE);
-    raster->orientation = orientation(info);
-    const bool is_cmyk =
-        info->jpeg_color_space == JCS_CMYK || info->jpeg_color_space == JCS_YCCK;
+    const bool is_cmyk = info->jpeg_color_space == JCS_CMYK || info->jpeg_color_space == JCS_YCCK;
     info->out_color_space = is_cmyk ? JCS_CMYK : JCS_RGB;
     const vt_status status = vt_raster_alloc(raster, info->image_width, info->image_height, 3,
                                              reader->max_pixels, reader->err);
-    if (status || !is_cmyk)
+    if (status)
         return status;
+    raster->orientation = orientation(info);
+    if (!is_cmyk)
+        return VT_OK;
     reader->cmyk = vt_malloc(raster->width, 4);
     return reader->cmyk ? VT_OK : vt_fail_memory(reader->err, "a JPEG row", 4 * raster->width);
 }
@@ -132,8 +133,8 @@ static vt_status read_picture(jpeg_reader *reader) {
 
 vt_status vt_decode_jpeg(vt_raster *raster, const uint8_t *bytes, size_t size, uint64_t max_pixels,
                          vt_error *err) {
-    jpeg_reader reader = {.raster = raster, .bytes = bytes, .size = size,
-                          .max_pixels = max_pixels, .err = err};
+    jpeg_reader reader = {
+        .raster = raster, .bytes = bytes, .size = size, .max_pixels = max_pixels, .err = err};
     reader.info.err = jpeg_std_error(&reader.errors);
     reader.info.client_data = &reader; /* kept by jpeg_create_decompress */
     reader.errors.error_exit = on_error;

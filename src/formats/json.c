@@ -2,6 +2,7 @@
 #include "formats/json.h"
 
 #include <string.h>
+#include <unistd.h>
 
 #include "base/error.h"
 #include "base/mapfile.h"
@@ -10,12 +11,17 @@ enum { MAX_JSON_BYTES = 64 << 20 };
 
 vt_status vt_json_load(json_t **out, const char *path, vt_error *err) {
     vt_mapfile file;
+    *out = NULL;
+    if (access(path, F_OK) != 0)
+        return vt_fail(err, VT_ERR_MISSING, "%s: no such file", path);
     vt_status status = vt_mapfile_open(&file, path, MAX_JSON_BYTES, err);
     if (status)
         return status;
     json_error_t where;
     *out = json_loadb((const char *)file.data, file.size, JSON_REJECT_DUPLICATES, &where);
     vt_mapfile_close(&file);
+    if (!*out && json_error_code(&where) == json_error_out_of_memory)
+        return vt_fail_memory(err, path, 0);
     if (!*out)
         return vt_fail(err, VT_ERR_FORMAT, "%s: line %d, column %d: %s", path, where.line,
                        where.column, where.text);

@@ -61,9 +61,10 @@ static void read_bytes(png_structp png, png_bytep out, size_t count) {
     reader->used += count;
 }
 
-/* Asks for 8 bits and three or four channels, whatever is stored. 16 bits lose their low byte, which is
- * what Pillow does with colour; its 16-bit gray clips at 255 instead, which turns a photograph white
- * and is nothing to follow. Gamma and profiles are ignored, as Pillow ignores them. */
+/* Asks for 8 bits and three or four channels, whatever is stored. 16 bits lose their low byte,
+ * which is what Pillow does with colour; its 16-bit gray clips at 255 instead, which turns a
+ * photograph white and is nothing to follow. Gamma and profiles are ignored, as Pillow ignores
+ * them. */
 static size_t set_transforms(png_structp png, png_infop info) {
     const int type = png_get_color_type(png, info);
     const bool has_trns = png_get_valid(png, info, PNG_INFO_tRNS) != 0;
@@ -116,15 +117,15 @@ static vt_status read_picture(png_reader *reader) {
 
 vt_status vt_decode_png(vt_raster *raster, const uint8_t *bytes, size_t size, uint64_t max_pixels,
                         vt_error *err) {
-    png_reader reader = {.raster = raster, .bytes = bytes, .size = size,
-                         .max_pixels = max_pixels, .err = err};
+    png_reader reader = {
+        .raster = raster, .bytes = bytes, .size = size, .max_pixels = max_pixels, .err = err};
     reader.png = png_create_read_struct_2(PNG_LIBPNG_VER_STRING, &reader, on_error, on_warning,
                                           &reader, gate_malloc, gate_free);
     if (!reader.png)
         return vt_fail(err, VT_ERR_MEMORY, "PNG: out of memory");
     reader.info = png_create_info_struct(reader.png);
-    const vt_status status = reader.info ? read_picture(&reader)
-                                         : vt_fail(err, VT_ERR_MEMORY, "PNG: out of memory");
+    const vt_status status =
+        reader.info ? read_picture(&reader) : vt_fail(err, VT_ERR_MEMORY, "PNG: out of memory");
     png_destroy_read_struct(&reader.png, &reader.info, NULL);
     return status;
 }

@@ -51,14 +51,15 @@ struct vt_tensor_file {
 static vt_status parse_dtype(vt_dtype *out, const char *path, const char *name, const json_t *value,
                              vt_error *err) {
     const char *text = json_string_value(value);
-    for (size_t i = 0; text && i < NUM_DTYPES; i++) {
+    if (!text)
+        return vt_fail(err, VT_ERR_FORMAT, "%s: %s: no dtype", path, name);
+    for (size_t i = 0; i < NUM_DTYPES; i++) {
         if (strcmp(text, dtypes[i].name) == 0) {
             *out = (vt_dtype)i;
             return VT_OK;
         }
     }
-    return vt_fail(err, VT_ERR_UNSUPPORTED, "%s: %s: dtype %s is not known", path, name,
-                   text ? text : "(missing)");
+    return vt_fail(err, VT_ERR_UNSUPPORTED, "%s: %s: dtype %s is not known", path, name, text);
 }
 
 static vt_status parse_shape(vt_tensor *tensor, const char *path, const json_t *value,
@@ -192,6 +193,8 @@ static vt_status parse_header(vt_tensor_file *file, const char *path, vt_error *
     json_error_t where;
     file->header = json_loadb((const char *)bytes + PREFIX_BYTES, (size_t)length,
                               JSON_REJECT_DUPLICATES, &where);
+    if (!file->header && json_error_code(&where) == json_error_out_of_memory)
+        return vt_fail_memory(err, path, (size_t)length);
     if (!json_is_object(file->header))
         return vt_fail(err, VT_ERR_FORMAT, "%s: the header is not a JSON object: %s", path,
                        file->header ? "another type" : where.text);
@@ -244,6 +247,19 @@ const vt_tensor *vt_tensor_file_find(const vt_tensor_file *file, const char *nam
 
 /* ---- writing ----------------------------------------------------------------------------------- */
 
+/* What the format cannot hold, and vt_tensor_file_open would not take back. */
+static vt_status check_writable(const char *path, const vt_tensor *tensor, vt_error *err) {
+    size_t elements, bytes;
+    if (tensor->ndim > VT_MAX_DIMS)
+        return vt_fail(err, VT_ERR_ARGUMENT, "%s: %s: %zu dimensions are more than %d", path,
+                       tensor->name, tensor->ndim, VT_MAX_DIMS);
+    if (!vt_product(tensor->shape, tensor->ndim, &elements) ||
+        !vt_mul_size(elements, dtypes[tensor->dtype].size, &bytes) || bytes != tensor->size)
+        return vt_fail(err, VT_ERR_ARGUMENT, "%s: %s: its %zu bytes are not what its shape takes",
+                       path, tensor->name, tensor->size);
+    return VT_OK;
+}
+
 static json_t *tensor_entry(const vt_tensor *tensor, size_t begin) {
     json_t *shape = json_array();
     for (size_t i = 0; i < tensor->ndim; i++)
@@ -252,23 +268,46 @@ static json_t *tensor_entry(const vt_tensor *tensor, size_t begin) {
                      "data_offsets", (json_int_t)begin, (json_int_t)(begin + tensor->size));
 }
 
-/* The header's text, padded with spaces so that the data begins at a multiple of 8. */
-static char *header_text(const vt_tensor *tensors, size_t count, size_t *length) {
-    json_t *header = json_object();
+static vt_status fill_header(json_t *header, const char *path, const vt_tensor *tensors, size_t count,
+                             vt_error *err) {
     size_t position = 0;
     for (size_t i = 0; i < count; i++) {
-        json_object_set_new(header, tensors[i].name, tensor_entry(&tensors[i], position));
-        position += tensors[i].size;
+        const vt_tensor *tensor = &tensors[i];
+        vt_status status = check_writable(path, tensor, err);
+        if (status)
+            return status;
+        if (json_object_get(header, tensor->name))
+            return vt_fail(err, VT_ERR_ARGUMENT, "%s: %s: two tensors of that name", path,
+                           tensor->name);
+        json_t *entry = tensor_entry(tensor, position);
+        if (!entry)
+            return vt_fail_memory(err, path, tensor->size);
+        if (json_object_set_new(header, tensor->name, entry) != 0)
+            return vt_fail(err, VT_ERR_ARGUMENT, "%s: tensor %zu: its name is not UTF-8", path, i);
+        position += tensor->size;
     }
-    size_t used = json_dumpb(header, NULL, 0, JSON_COMPACT);
-    *length = (used + 7) / 8 * 8;
-    char *text = vt_malloc(*length, 1);
-    if (text && used) {
-        json_dumpb(header, text, used, JSON_COMPACT);
-        memset(text + used, ' ', *length - used);
+    return VT_OK;
+}
+
+/* The header's text, padded with spaces so that the data begins at a multiple of 8. */
+static vt_status header_text(char **out, size_t *length, const char *path, const vt_tensor *tensors,
+                             size_t count, vt_error *err) {
+    json_t *header = json_object();
+    vt_status status = header ? fill_header(header, path, tensors, count, err)
+                              : vt_fail_memory(err, path, count);
+    size_t used = status ? 0 : json_dumpb(header, NULL, 0, JSON_COMPACT);
+    if (!status) {
+        *length = (used + 7) / 8 * 8;
+        *out = used ? vt_malloc(*length, 1) : NULL; /* at least "{}" */
+        if (!*out)
+            status = vt_fail_memory(err, path, *length);
+    }
+    if (!status) {
+        json_dumpb(header, *out, used, JSON_COMPACT);
+        memset(*out + used, ' ', *length - used);
     }
     json_decref(header);
-    return text;
+    return status;
 }
 
 static bool write_all(FILE *file, const vt_tensor *tensors, size_t count, const char *header,
@@ -285,14 +324,13 @@ static bool write_all(FILE *file, const vt_tensor *tensors, size_t count, const 
 
 vt_status vt_tensor_file_write(const char *path, const vt_tensor *tensors, size_t count,
                                vt_error *err) {
-    size_t length, path_bytes = strlen(path) + sizeof ".part";
-    char *header = header_text(tensors, count, &length);
-    char *part = vt_malloc(path_bytes, 1);
-    vt_status status = VT_OK;
-    if (!header || !part) {
-        status = vt_fail_memory(err, "a safetensors header", path_bytes);
+    size_t length = 0, path_bytes = strlen(path) + sizeof ".part";
+    char *header = NULL, *part = vt_malloc(path_bytes, 1);
+    vt_status status = header_text(&header, &length, path, tensors, count, err);
+    if (!status && !part)
+        status = vt_fail_memory(err, path, path_bytes);
+    if (status)
         goto done;
-    }
     snprintf(part, path_bytes, "%s.part", path);
     FILE *file = fopen(part, "wb");
     if (!file) {

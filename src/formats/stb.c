@@ -25,13 +25,13 @@
 #define STB_IMAGE_IMPLEMENTATION
 #include <stb/stb_image.h>
 
-/* stb_image reads zeros past the end of its bytes and does not tell. It does ask its reader for them,
- * though: one byte range at a time, or 128 bytes ahead. So a read that finds nothing at all, or one of
- * another length that comes back short, is one of bytes that the picture needs. */
+/* stb_image reads zeros past the end of its bytes and does not tell. It does ask its reader for
+ * them, though: one byte range at a time, or 128 bytes ahead. So a read that finds nothing at all,
+ * or one of another length that comes back short, is one of bytes that the picture needs. */
 typedef struct stb_reader {
     const uint8_t *bytes;
     size_t size, used;
-    bool past_end;
+    bool is_hdr, past_end;
 } stb_reader;
 
 enum { READ_AHEAD = sizeof((stbi__context *)0)->buffer_start };
@@ -43,16 +43,26 @@ static int read_bytes(void *user, char *out, int count) {
     const size_t taken = wanted < left ? wanted : left;
     if (taken < wanted && (taken == 0 || wanted != READ_AHEAD))
         reader->past_end = true;
+    if (taken == 0 && reader->is_hdr) {
+        /* Up to 2.27 the zeros past the end are runs of no pixels to its HDR reader, for ever. */
+        out[0] = 1;
+        return 1;
+    }
     memcpy(out, reader->bytes + reader->used, taken);
     reader->used += taken;
     return (int)taken;
+}
+
+static stb_reader reader_of(const uint8_t *bytes, size_t size) {
+    const bool is_hdr = size >= 2 && memcmp(bytes, "#?", 2) == 0;
+    return (stb_reader){.bytes = bytes, .size = size, .is_hdr = is_hdr};
 }
 
 /* `count` is negative when stb_image puts back what it read ahead. */
 static void skip_bytes(void *user, int count) {
     stb_reader *reader = user;
     if (count < 0) {
-        const size_t back = (size_t)-(long)count;
+        const size_t back = (size_t)(-(long)count);
         reader->used -= back < reader->used ? back : reader->used;
         return;
     }
@@ -88,7 +98,7 @@ bool vt_is_tga(const uint8_t *bytes, size_t size) {
 
 vt_status vt_decode_stb(vt_raster *raster, const uint8_t *bytes, size_t size, uint64_t max_pixels,
                         vt_error *err) {
-    stb_reader reader = {.bytes = bytes, .size = size};
+    stb_reader reader = reader_of(bytes, size);
     int width, height, channels;
     if (!stbi_info_from_callbacks(&CALLBACKS, &reader, &width, &height, &channels))
         return fail(err, reader.past_end, size);
@@ -98,7 +108,7 @@ vt_status vt_decode_stb(vt_raster *raster, const uint8_t *bytes, size_t size, ui
     if (status)
         return status;
 
-    reader = (stb_reader){.bytes = bytes, .size = size};
+    reader = reader_of(bytes, size);
     const int wanted = channels == 2 || channels == 4 ? 4 : 3;
     uint8_t *pixels =
         stbi_load_from_callbacks(&CALLBACKS, &reader, &width, &height, &channels, wanted);

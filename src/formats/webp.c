@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * WebP through libwebp: lossy, lossless, alpha; the first frame of an animation. libwebp decodes one
- * frame; the RIFF container around it is walked here.
+ * WebP through libwebp: lossy, lossless, alpha; the first frame of an animation. libwebp decodes
+ * one frame; the RIFF container around it is walked here.
  * https://developers.google.com/speed/webp/docs/riff_container
  */
 #include "formats/decoders.h"

@@ -5,8 +5,7 @@
 #include <math.h>
 
 #include "base/error.h"
-#include "base/memory.h"
-#include "models/model.h"
+#include "models/session.h"
 
 /* log(sum(exp(logits))), so that softmax is exp(logit - this). */
 static double log_sum_exp(const float *logits, size_t n) {
@@ -58,7 +57,7 @@ vt_status vt_classify_image(vt_session *session, const vt_image *image, vt_predi
     if (!status)
         status = vt_session_forward(session, pixels, 1, err);
     if (!status)
-        vt_model_top_k(vt_session_model(session), vt_session_logits(session), out, k);
+        vt_model_top_k(session->model, vt_session_logits(session), out, k);
     vt_free(pixels);
     return status;
 }

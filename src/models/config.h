@@ -6,13 +6,13 @@
 #ifndef VT_MODELS_CONFIG_H
 #define VT_MODELS_CONFIG_H
 
+#include "nn/bias.h"
 #include "nn/encoder.h"
 #include "nn/pooling.h"
 #include "vision/preprocess.h"
 
-typedef struct vt_config {
-    const char *architecture; /* as the configuration names it; lives as long as its JSON */
-
+/* A tower that takes pictures. */
+typedef struct vt_vision_config {
     vt_encoder_config encoder;
 
     /* Input. The grid is image / patch_size, rounded down. */
@@ -23,26 +23,84 @@ typedef struct vt_config {
     /* Prefix tokens, in this order; the first num_pos_prefix have a row in the position table. */
     size_t num_class_tokens, num_distill_tokens, num_registers;
     size_t num_pos_prefix;
+
+    /* Positions; a model may have several kinds at once, or none. */
     bool has_pos_embed;
     vt_pos_resize pos_resize; /* the family's own rule, never AUTO */
+    bool has_rope;
+    vt_rope2d_config rope;
+    bool has_grid_bias;       /* BEiT's table of relative positions, in each block */
 
     bool pre_norm;   /* a norm between the embeddings and the first block */
     bool final_norm; /* a norm after the last block */
-    bool pool_norm;  /* a norm after pooling (timm's fc_norm) */
+    bool pool_norm;  /* a norm after pooling (timm's fc_norm, CLIP's post_layernorm) */
 
     vt_pooling_kind pooling;
     bool pool_prefix; /* means and maxima include the prefix tokens */
     bool tanh_pooler; /* ViTModel's dense + tanh after pooling */
+} vt_vision_config;
 
-    size_t num_classes; /* 0: no classifier */
-    bool distill_head;  /* logits: the mean of two heads, on the class and the distillation token */
-    bool multi_label;   /* scores are sigmoids */
+/* What stands for a whole text. */
+typedef enum vt_text_pooling {
+    VT_TEXT_POOL_NONE = 0,
+    VT_TEXT_POOL_FIRST,  /* BERT's [CLS] */
+    VT_TEXT_POOL_MEAN,   /* of the tokens that are no padding */
+    VT_TEXT_POOL_LAST,   /* SigLIP */
+    VT_TEXT_POOL_EOS,    /* the first end-of-text token (CLIP) */
+    VT_TEXT_POOL_ARGMAX  /* the token of the largest id (CLIP as first published) */
+} vt_text_pooling;
+
+/* A tower that takes tokens: a text encoder, or a language model. */
+typedef struct vt_text_config {
+    vt_encoder_config encoder;
+
+    size_t vocab_size, max_positions;
+    size_t num_token_types;   /* the first type is added to every token; 0: none */
+    float embed_scale;        /* of token embeddings; 0 means 1 */
+
+    bool has_pos_embed;       /* a learned table of max_positions rows */
+    bool has_sinusoids;       /* Vaswani et al. 2017, computed */
+    bool has_rope;
+    vt_rope_config rope;
+    double local_rope_theta;  /* of the blocks with a window, where it differs; 0: the same */
+    bool has_alibi;
+    vt_alibi_order alibi_order;
+    double alibi_max_bias;
+    bool has_t5_bias;
+    size_t t5_buckets, t5_max_distance;
+
+    bool embed_norm;
+    bool final_norm;
+
+    vt_text_pooling pooling;
+    int64_t eos_token;        /* VT_TEXT_POOL_EOS */
+    bool tanh_pooler;         /* BERT's dense + tanh */
+
+    bool has_lm_head;
+    bool tied_lm_head;        /* logits from the token embeddings themselves */
+} vt_text_config;
+
+typedef struct vt_config {
+    const char *architecture; /* as the configuration names it; lives as long as its JSON */
+
+    bool has_vision, has_text;
+    vt_vision_config vision;
+    vt_text_config text;
+
+    size_t num_classes;       /* 0: no classifier */
+    bool distill_head;        /* logits: the mean of two heads, on the class and distillation tokens */
+    bool head_takes_mean;     /* the head takes [class token, mean of patch tokens] (DINOv2) */
+    bool multi_label;         /* scores are sigmoids */
+
+    size_t embed_dim;         /* of the space that pictures and text share; 0: there is none */
+    bool vision_projection, text_projection, text_projection_bias;
+    bool has_logit_bias;      /* SigLIP: and scores of pairs are sigmoids */
 
     vt_preprocess preprocess;
 } vt_config;
 
-size_t vt_config_num_prefix(const vt_config *config);
-size_t vt_config_num_patches(const vt_config *config); /* at the native size */
+size_t vt_config_num_prefix(const vt_vision_config *config);
+size_t vt_config_num_patches(const vt_vision_config *config); /* at the native size */
 
 /* Every size is in range and fits with the others, so that the layers need not check: at least 1, at most
  * what a size_t can index once multiplied. `where` is the configuration's path. */

@@ -9,8 +9,8 @@
 #include "formats/checkpoint.h"
 #include "models/config.h"
 
-/* The parts of a model that tensors are bound to. A linear layer or norm owns NAME.weight and NAME.bias,
- * a bare parameter is NAME itself. */
+/* The parts of a model that tensors are bound to. Of a linear layer or norm the table has the NAME that
+ * NAME.weight and NAME.bias begin with; of a bare parameter the whole name. */
 typedef enum vt_part {
     VT_PART_NONE = 0, /* ends a table */
     /* bare parameters */
@@ -18,9 +18,19 @@ typedef enum vt_part {
     VT_PART_DISTILL_TOKEN,
     VT_PART_REGISTERS,
     VT_PART_POS_EMBED,
+    VT_PART_TOKEN_EMBED,
+    VT_PART_TOKEN_TYPES,
+    VT_PART_T5_BIAS,
+    VT_PART_GRID_BIAS,
+    VT_PART_Q_BIAS, /* of a fused qkv whose key has none (BEiT, EVA-02) */
+    VT_PART_V_BIAS,
     VT_PART_SCALE1,
     VT_PART_SCALE2,
     VT_PART_MAP_PROBE,
+    VT_PART_MAP_QKV_WEIGHT, /* torch.nn.MultiheadAttention's in_proj_weight and in_proj_bias */
+    VT_PART_MAP_QKV_BIAS,
+    VT_PART_LOGIT_SCALE,
+    VT_PART_LOGIT_BIAS,
     /* linear layers */
     VT_PART_PATCH,
     VT_PART_QKV,
@@ -29,6 +39,8 @@ typedef enum vt_part {
     VT_PART_V,
     VT_PART_PROJ,
     VT_PART_FC1,
+    VT_PART_FC1_GATE,  /* a gated MLP's first layer, as two tensors */
+    VT_PART_FC1_VALUE,
     VT_PART_FC2,
     VT_PART_MAP_Q,
     VT_PART_MAP_KV,
@@ -36,8 +48,10 @@ typedef enum vt_part {
     VT_PART_MAP_FC1,
     VT_PART_MAP_FC2,
     VT_PART_POOLER,
+    VT_PART_PROJECTION, /* into the space that pictures and text share */
     VT_PART_HEAD,
     VT_PART_HEAD_DISTILL,
+    VT_PART_LM_HEAD,
     /* norms */
     VT_PART_PRE_NORM,
     VT_PART_NORM1,
@@ -48,7 +62,6 @@ typedef enum vt_part {
     VT_PART_MLP_NORM,
     VT_PART_NORM,
     VT_PART_POOL_NORM,
-    VT_PART_MAP_K_NORM,
     VT_PART_MAP_NORM,
     VT_PART_COUNT
 } vt_part;
@@ -60,6 +73,12 @@ typedef struct vt_tensor_name {
     const char *name;
 } vt_tensor_name;
 
+/* How a fused qkv's rows lie. */
+typedef enum vt_qkv_layout {
+    VT_QKV_BY_KIND = 0, /* all of q, all of k, all of v */
+    VT_QKV_BY_HEAD      /* q, k and v of head 0, of head 1, … (BLOOM, GPT-NeoX) */
+} vt_qkv_layout;
+
 typedef struct vt_family {
     const char *name; /* for people: "timm VisionTransformer" */
 
@@ -70,15 +89,19 @@ typedef struct vt_family {
      * The preprocessing may be read from other files of the checkpoint. */
     vt_status (*configure)(vt_config *out, const vt_checkpoint *checkpoint, vt_error *err);
 
-    const vt_tensor_name *tensor_names; /* ends with VT_PART_NONE */
+    const vt_tensor_name *vision_names; /* ends with VT_PART_NONE; NULL: no vision tower */
+    const vt_tensor_name *text_names;   /* likewise */
     const char *const *prefixes;        /* what '@' may stand for, ends with NULL; or NULL */
-    const char *const *ignored;         /* prefixes of tensors that inference does not need, or NULL */
+    const char *const *ignored;         /* what tensors that inference does not need begin with, or end
+                                         * with after a "*"; ends with NULL; or NULL */
+    vt_qkv_layout qkv_layout;
+    bool conv1d_weights;                /* linear layers are stored [in][out] (GPT-2) */
 } vt_family;
 
 /* The family of a configuration; VT_ERR_UNSUPPORTED says what was found and what is supported. */
 vt_status vt_family_find(const vt_family **out, const vt_checkpoint *checkpoint, vt_error *err);
 
-/* Whether the checkpoint has a tensor of that exact name, and its size along one axis (0: no such). */
+/* Size of the tensor of that exact name along one axis; 0 when there is no such tensor or axis. */
 size_t vt_checkpoint_dim(const vt_checkpoint *checkpoint, const char *name, size_t axis);
 
 extern const vt_family vt_family_timm_vit;

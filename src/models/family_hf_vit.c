@@ -20,7 +20,8 @@ static bool matches(const json_t *config) {
 /* DeiTForImageClassificationWithTeacher averages two heads; DeiTForImageClassification has one, on the
  * class token; ViTModel and DeiTModel end with a tanh pooler, unless it was left out. */
 static void configure_head(vt_config *out, const json_t *config, const vt_checkpoint *checkpoint) {
-    out->pooling = VT_POOL_TOKEN;
+    vt_vision_config *vision = &out->vision;
+    vision->pooling = VT_POOL_TOKEN;
     if (vt_hub_is_architecture(config, "DeiTForImageClassificationWithTeacher")) {
         out->distill_head = true;
         out->num_classes = vt_hub_num_labels(config);
@@ -28,7 +29,7 @@ static void configure_head(vt_config *out, const json_t *config, const vt_checkp
                vt_hub_is_architecture(config, "DeiTForImageClassification")) {
         out->num_classes = vt_hub_num_labels(config);
     }
-    out->tanh_pooler = vt_checkpoint_find(checkpoint, "pooler.dense.weight") ||
+    vision->tanh_pooler = vt_checkpoint_find(checkpoint, "pooler.dense.weight") ||
                        vt_checkpoint_find(checkpoint, "vit.pooler.dense.weight") ||
                        vt_checkpoint_find(checkpoint, "deit.pooler.dense.weight");
 }
@@ -36,21 +37,23 @@ static void configure_head(vt_config *out, const json_t *config, const vt_checkp
 static vt_status configure(vt_config *out, const vt_checkpoint *checkpoint, vt_error *err) {
     const json_t *config = vt_checkpoint_config(checkpoint);
     vt_json_reader r = vt_json_reader_of(config, vt_checkpoint_config_path(checkpoint), err);
+    vt_vision_config *vision = &out->vision;
+    out->has_vision = true;
     bool is_deit = strcmp(vt_json_string(&r, "model_type", ""), "deit") == 0;
 
-    vt_hub_encoder_config(&out->encoder, &r);
-    out->encoder.norm_eps = (float)vt_json_real(&r, "layer_norm_eps", 1e-12);
+    vt_hub_encoder_config(&vision->encoder, &r);
+    vision->encoder.norm_eps = (float)vt_json_real(&r, "layer_norm_eps", 1e-12);
     out->architecture = vt_hub_architecture(config);
-    out->image_height = out->image_width = 224;
-    vt_json_size_pair(&r, "image_size", &out->image_height, &out->image_width);
-    out->patch_size = vt_json_size(&r, "patch_size", 16);
-    out->patch_bias = true;
-    out->num_class_tokens = 1;
-    out->num_distill_tokens = is_deit ? 1 : 0;
-    out->num_pos_prefix = 1 + out->num_distill_tokens;
-    out->has_pos_embed = true;
-    out->pos_resize = VT_POS_RESIZE_BICUBIC;
-    out->final_norm = true;
+    vision->image_height = vision->image_width = 224;
+    vt_json_size_pair(&r, "image_size", &vision->image_height, &vision->image_width);
+    vision->patch_size = vt_json_size(&r, "patch_size", 16);
+    vision->patch_bias = true;
+    vision->num_class_tokens = 1;
+    vision->num_distill_tokens = is_deit ? 1 : 0;
+    vision->num_pos_prefix = 1 + vision->num_distill_tokens;
+    vision->has_pos_embed = true;
+    vision->pos_resize = VT_POS_RESIZE_BICUBIC;
+    vision->final_norm = true;
     configure_head(out, config, checkpoint);
     out->multi_label = vt_hub_is_multi_label(config);
     if (r.status)
@@ -58,7 +61,7 @@ static vt_status configure(vt_config *out, const vt_checkpoint *checkpoint, vt_e
     return vt_hub_preprocess(&out->preprocess, checkpoint, is_deit ? "DeiTImageProcessor" : "ViTImageProcessor", err);
 }
 
-static const vt_tensor_name tensor_names[] = {
+static const vt_tensor_name vision_names[] = {
     {VT_PART_CLASS_TOKEN, "@embeddings.cls_token"},
     {VT_PART_DISTILL_TOKEN, "@embeddings.distillation_token"},
     {VT_PART_POS_EMBED, "@embeddings.position_embeddings"},
@@ -87,7 +90,7 @@ const vt_family vt_family_hf_vit = {
     .name = "Hugging Face ViT / DeiT",
     .matches = matches,
     .configure = configure,
-    .tensor_names = tensor_names,
+    .vision_names = vision_names,
     .prefixes = prefixes,
     .ignored = ignored,
 };

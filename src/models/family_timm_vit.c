@@ -66,7 +66,7 @@ static double default_norm_eps(const char *name) {
     return strstr(name, "_clip_") || starts_with(name, "beit3_") ? 1e-5 : 1e-6;
 }
 
-static vt_status parse_pooling(vt_config *out, const char *pooling, const char *where, vt_error *err) {
+static vt_status parse_pooling(vt_vision_config *out, const char *pooling, const char *where, vt_error *err) {
     static const struct {
         const char *name;
         vt_pooling_kind kind;
@@ -95,7 +95,7 @@ static const char *find_pooling(vt_json_reader *config, vt_json_reader *args,
 }
 
 /* Width, depth and the kind of MLP are the tensors' to tell; heads and activation are not. */
-static void configure_encoder(vt_config *out, const char *name, const vt_checkpoint *checkpoint,
+static void configure_encoder(vt_vision_config *out, const char *name, const vt_checkpoint *checkpoint,
                               vt_json_reader *args) {
     vt_encoder_config *encoder = &out->encoder;
     encoder->width = vt_json_size(args, "embed_dim",
@@ -129,7 +129,7 @@ static void configure_encoder(vt_config *out, const char *name, const vt_checkpo
 
 /* The class token and registers, and how many of them the position table covers: all (the first ViT),
  * or none (no_embed_class). */
-static void configure_tokens(vt_config *out, const vt_checkpoint *checkpoint, vt_json_reader *args,
+static void configure_tokens(vt_vision_config *out, const vt_checkpoint *checkpoint, vt_json_reader *args,
                              const char *name) {
     const char *reg = strstr(name, "_reg");
     size_t named_registers = reg && reg[4] >= '0' && reg[4] <= '9' ? (size_t)(reg[4] - '0') : 0;
@@ -147,7 +147,7 @@ static void configure_tokens(vt_config *out, const vt_checkpoint *checkpoint, vt
 }
 
 /* How the reference pipeline finds the input size: img_size, an argument; else the pretrained one. */
-static void configure_image(vt_config *out, const vt_checkpoint *checkpoint, vt_json_reader *args,
+static void configure_image(vt_vision_config *out, const vt_checkpoint *checkpoint, vt_json_reader *args,
                             const json_t *pretrained) {
     const json_t *input = json_object_get(pretrained, "input_size");
     size_t side = 224;
@@ -170,32 +170,34 @@ static vt_status configure(vt_config *out, const vt_checkpoint *checkpoint, vt_e
     vt_json_reader args = vt_json_reader_of(json_object_get(config, "model_args"), where, err);
     vt_json_reader pre = vt_json_reader_of(pretrained, where, err);
 
+    vt_vision_config *vision = &out->vision;
+    out->has_vision = true;
     const char *name = out->architecture = vt_json_string(&r, "architecture", "");
-    configure_image(out, checkpoint, &args, pretrained);
-    if (out->patch_size == 0)
+    configure_image(vision, checkpoint, &args, pretrained);
+    if (vision->patch_size == 0)
         return vt_fail(err, VT_ERR_FORMAT, "%s: patch_size is 0", where);
-    configure_encoder(out, name, checkpoint, &args);
-    vt_status status = parse_pooling(out, find_pooling(&r, &args, checkpoint), where, err);
+    configure_encoder(vision, name, checkpoint, &args);
+    vt_status status = parse_pooling(vision, find_pooling(&r, &args, checkpoint), where, err);
     if (status)
         return status;
-    configure_tokens(out, checkpoint, &args, name);
-    if (out->num_distill_tokens) {
-        out->pooling = VT_POOL_TOKEN_PAIR;
+    configure_tokens(vision, checkpoint, &args, name);
+    if (vision->num_distill_tokens) {
+        vision->pooling = VT_POOL_TOKEN_PAIR;
         out->distill_head = true;
     }
-    out->pos_resize = VT_POS_RESIZE_BICUBIC_ANTIALIAS;
+    vision->pos_resize = VT_POS_RESIZE_BICUBIC_ANTIALIAS;
 
-    out->pre_norm = vt_json_bool(&args, "pre_norm", vt_checkpoint_find(checkpoint, "norm_pre.weight"));
-    out->patch_bias = !out->pre_norm;
-    bool pools_tokens = out->pooling == VT_POOL_TOKEN || out->pooling == VT_POOL_TOKEN_PAIR ||
-                        out->pooling == VT_POOL_MAP;
+    vision->pre_norm = vt_json_bool(&args, "pre_norm", vt_checkpoint_find(checkpoint, "norm_pre.weight"));
+    vision->patch_bias = !vision->pre_norm;
+    bool pools_tokens = vision->pooling == VT_POOL_TOKEN || vision->pooling == VT_POOL_TOKEN_PAIR ||
+                        vision->pooling == VT_POOL_MAP;
     bool has_fc_norm = vt_checkpoint_find(checkpoint, "fc_norm.weight");
     bool has_norm = vt_checkpoint_find(checkpoint, "norm.weight");
     bool fc_norm = vt_json_bool(&args, "fc_norm", has_fc_norm || (!pools_tokens && !has_norm));
     bool final_norm = vt_json_bool(&args, "final_norm", true);
-    out->final_norm = final_norm && !fc_norm;
-    out->pool_norm = final_norm && fc_norm;
-    out->pool_prefix = vt_json_bool(&args, "pool_include_prefix", false);
+    vision->final_norm = final_norm && !fc_norm;
+    vision->pool_norm = final_norm && fc_norm;
+    vision->pool_prefix = vt_json_bool(&args, "pool_include_prefix", false);
 
     size_t num_classes = vt_json_size(&r, "num_classes", vt_json_size(&pre, "num_classes", 1000));
     out->num_classes = vt_json_size(&args, "num_classes", num_classes);
@@ -205,7 +207,7 @@ static vt_status configure(vt_config *out, const vt_checkpoint *checkpoint, vt_e
     return vt_preprocess_from_timm(&out->preprocess, pretrained, err);
 }
 
-static const vt_tensor_name tensor_names[] = {
+static const vt_tensor_name vision_names[] = {
     {VT_PART_CLASS_TOKEN, "cls_token"},
     {VT_PART_DISTILL_TOKEN, "dist_token"},
     {VT_PART_REGISTERS, "reg_token"},
@@ -242,5 +244,5 @@ const vt_family vt_family_timm_vit = {
     .name = "timm VisionTransformer",
     .matches = matches,
     .configure = configure,
-    .tensor_names = tensor_names,
+    .vision_names = vision_names,
 };

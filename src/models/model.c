@@ -15,15 +15,15 @@ const char *vt_version(void) {
 }
 
 size_t vt_model_round_to_patches(const vt_model *model, size_t pixels) {
-    size_t patch = model->config.patch_size;
+    size_t patch = model->config.vision.patch_size;
     size_t patches = pixels / patch + (pixels % patch >= (patch + 1) / 2);
     return (patches ? patches : 1) * patch;
 }
 
 static vt_status open_positions(vt_model *model, vt_error *err) {
-    const vt_config *config = &model->config;
+    const vt_vision_config *config = &model->config.vision;
     vt_pos_table native = {
-        .table = model->weights.pos_embed,
+        .table = model->weights.vision.pos_embed,
         .num_prefix = config->num_pos_prefix,
         .grid_h = config->image_height / config->patch_size,
         .grid_w = config->image_width / config->patch_size,
@@ -54,7 +54,7 @@ static vt_status open_model(vt_model *model, const char *path, const vt_model_op
     if (!status)
         status = vt_labels_load(&model->labels, options->labels_path,
                                 vt_checkpoint_config(model->checkpoint), config->num_classes, err);
-    model->pos_resize = options->pos_resize ? options->pos_resize : config->pos_resize;
+    model->pos_resize = options->pos_resize ? options->pos_resize : config->vision.pos_resize;
     if (!status)
         status = open_positions(model, err);
     if (!status && options->log)
@@ -117,7 +117,8 @@ static const char *activation_name(vt_activation act) {
 
 void vt_model_describe(vt_model_info *out, const vt_model *model) {
     const vt_config *config = &model->config;
-    const vt_encoder_config *encoder = &config->encoder;
+    const vt_vision_config *vision = &config->vision;
+    const vt_encoder_config *encoder = config->has_vision ? &vision->encoder : &config->text.encoder;
     *out = (vt_model_info){
         .path = model->path,
         .family = model->family->name,
@@ -131,17 +132,17 @@ void vt_model_describe(vt_model_info *out, const vt_model *model) {
         .num_heads = encoder->attention.num_heads,
         .head_dim = encoder->attention.head_dim,
         .mlp_dim = encoder->mlp_dim,
-        .patch_size = config->patch_size,
-        .num_prefix_tokens = vt_config_num_prefix(config),
-        .image_height = config->image_height,
-        .image_width = config->image_width,
+        .patch_size = vision->patch_size,
+        .num_prefix_tokens = vt_config_num_prefix(vision),
+        .image_height = vision->image_height,
+        .image_width = vision->image_width,
         .norm = encoder->norm == VT_NORM_LAYER ? "LayerNorm" : "RMSNorm",
         .norm_eps = encoder->norm_eps,
         .activation = activation_name(encoder->activation),
         .gated_mlp = encoder->gated_mlp,
-        .pooling = vt_pooling_name(config->pooling),
-        .positions = config->has_pos_embed ? "learned 2D table" : "none",
-        .num_pos_prefix = config->num_pos_prefix,
+        .pooling = vt_pooling_name(vision->pooling),
+        .positions = vision->has_pos_embed ? "learned 2D table" : "none",
+        .num_pos_prefix = vision->num_pos_prefix,
         .pos_resize = vt_pos_resize_name(model->pos_resize),
         .attention = "full",
         .multi_label = config->multi_label,
@@ -149,5 +150,5 @@ void vt_model_describe(vt_model_info *out, const vt_model *model) {
     memcpy(out->mean, config->preprocess.mean, sizeof out->mean);
     memcpy(out->std, config->preprocess.std, sizeof out->std);
     vt_preprocess_describe(&config->preprocess, out->preprocessing, sizeof out->preprocessing,
-                           config->image_height, config->image_width);
+                           vision->image_height, vision->image_width);
 }

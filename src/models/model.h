@@ -9,9 +9,6 @@
 #include "models/weights.h"
 #include "nn/position.h"
 
-/* The model of a session. */
-const vt_model *vt_session_model(const vt_session *session);
-
 struct vt_model {
     char *path;
     vt_checkpoint *checkpoint;

@@ -8,24 +8,46 @@
 #include "models/family.h"
 #include "nn/patch_embed.h"
 
-typedef struct vt_weights {
+typedef struct vt_vision_weights {
     vt_patch_embed embed;
-    const float *pos_embed; /* [num_pos_prefix + patches][width], or NULL */
+    const float *pos_embed;    /* [num_pos_prefix + patches][width], or NULL */
+    const float **grid_biases; /* [depth][(2 grid_h - 1)(2 grid_w - 1) + 3][num_heads], or NULL */
     vt_norm pre_norm;
-    vt_block *blocks;       /* [depth] */
+    vt_block *blocks;          /* [depth] */
     vt_norm norm;
     vt_pooler pooler;
-    vt_dense head;          /* [num_classes][width]; no weight: no classifier */
+    vt_dense projection;       /* [embed_dim][width], or no weight */
+} vt_vision_weights;
+
+typedef struct vt_text_weights {
+    const float *tokens;       /* [vocab_size][width] */
+    const float *type0;        /* [width], of token type 0, or NULL */
+    const float *pos_embed;    /* [max_positions][width], or NULL */
+    const float *alibi_slopes; /* [num_heads], or NULL */
+    const float *t5_bias;      /* [buckets][num_heads], or NULL */
+    vt_norm embed_norm;
+    vt_block *blocks;          /* [depth] */
+    vt_norm norm;
+    vt_dense pooler;           /* [width][width], or no weight */
+    vt_dense projection;       /* [embed_dim][width], or no weight */
+    vt_dense lm_head;          /* [vocab_size][width], or no weight */
+} vt_text_weights;
+
+typedef struct vt_weights {
+    vt_vision_weights vision;
+    vt_text_weights text;
+    vt_dense head;             /* [num_classes][width]; no weight: no classifier */
     vt_dense head_distill;
+    float logit_scale;         /* logits of pairs = exp(logit_scale) cos + logit_bias */
+    float logit_bias;
 
     /* What is owned, and what became of the checkpoint. */
     void **owned;
     size_t num_owned, owned_capacity;
-    size_t num_blocks;
-    size_t bytes;           /* of all of the above */
-    size_t num_parameters;  /* elements of the tensors that were bound */
-    bool *used;             /* [tensors of the checkpoint] */
-    vt_dtype dtype;         /* of the first block's first matrix */
+    size_t bytes;              /* of all of the above */
+    size_t num_parameters;     /* elements of the tensors that were bound */
+    bool *used;                /* [tensors of the checkpoint] */
+    vt_dtype dtype;            /* of a block's matrix */
 } vt_weights;
 
 /* Binds every part that the configuration calls for. A missing tensor, a wrong shape or a type that is not

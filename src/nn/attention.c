@@ -2,13 +2,14 @@
 #include "nn/attention.h"
 
 #include <math.h>
+#include <string.h>
 
 #include "base/memory.h"
 
 /* A tile of scores is Q_TILE queries by KV_BLOCK keys. A block's K and V panels (2 x 256 x head_dim) stay
  * in the second-level cache while the queries of a chunk pass over them; packing them is paid once for
- * Q_CHUNK queries. */
-enum { Q_TILE = 48, KV_BLOCK = 256, Q_CHUNK = 512 };
+ * Q_CHUNK queries, and not worth it for FEW of them (a decoding step, a pooling probe). */
+enum { Q_TILE = 48, KV_BLOCK = 256, Q_CHUNK = 512, FEW = 4 };
 
 typedef struct attention_call {
     const vt_kernels *kernels;
@@ -27,6 +28,21 @@ typedef struct attention_tile {
     float *row_max;  /* [Q_CHUNK], running */
     float *row_sum;  /* [Q_CHUNK], running */
 } attention_tile;
+
+/* One head's queries [first, first + count) of one batch item. */
+typedef struct attention_chunk {
+    size_t head, item, first, count;
+    const float *q, *k, *v; /* k and v from the item's first key */
+    float *out;
+} attention_chunk;
+
+static size_t min_size(size_t a, size_t b) {
+    return a < b ? a : b;
+}
+
+static size_t max_size(size_t a, size_t b) {
+    return a > b ? a : b;
+}
 
 static size_t round_up(size_t n, size_t multiple) {
     return (n + multiple - 1) / multiple * multiple;
@@ -54,11 +70,59 @@ bool vt_attention_scratch_size(const vt_kernels *kernels, const vt_attention_sha
     return vt_mul_size(thread_scratch_floats(kernels, shape->head_dim), num_threads, floats);
 }
 
+/* ---- what a query sees ------------------------------------------------------------------------- */
+
+/* The keys [*first, *past) of an item that its query number q may see, padding aside. */
+static void visible_keys(const vt_attention_args *args, size_t q, size_t *first, size_t *past) {
+    size_t position = args->q_position + q;
+    size_t begin = 0, end = SIZE_MAX; /* positions */
+    if (args->window) {
+        begin = position + 1 > args->window ? position + 1 - args->window : 0;
+        end = position + args->window;
+    }
+    if (args->causal)
+        end = min_size(end, position + 1);
+    *first = min_size(max_size(begin, args->kv_position) - args->kv_position, args->kv_tokens);
+    *past = min_size(max_size(end, args->kv_position) - args->kv_position, args->kv_tokens);
+}
+
+static void hide(float *scores, size_t first, size_t past) {
+    for (size_t j = first; j < past; j++)
+        scores[j] = -INFINITY;
+}
+
+/* Bias and masks of one row: query q, keys [key, key + count). */
+static void adjust_scores(const attention_call *call, const attention_chunk *chunk, float *scores,
+                          size_t q, size_t key, size_t count) {
+    const vt_attention_args *args = call->args;
+    if (args->bias)
+        args->bias->add(args->bias, scores, chunk->head, args->q_position + q, args->kv_position + key,
+                        count);
+    if (args->causal || args->window) {
+        size_t first, past;
+        visible_keys(args, q, &first, &past);
+        hide(scores, 0, first > key ? min_size(first - key, count) : 0);
+        hide(scores, past > key ? min_size(past - key, count) : 0, count);
+    }
+    if (args->key_mask) {
+        const uint8_t *mask = args->key_mask + chunk->item * args->kv_tokens + key;
+        for (size_t j = 0; j < count; j++)
+            if (!mask[j])
+                scores[j] = -INFINITY;
+    }
+}
+
+/* ---- blocks ------------------------------------------------------------------------------------ */
+
 /* Turns a row of scores into exp(score - max) and folds it into the running softmax; what earlier blocks
  * left in `out` is scaled down to the new maximum. */
 static void online_softmax_row(const vt_kernels *kernels, float *scores, size_t count, float *row_max,
                                float *row_sum, float *out, size_t head_dim) {
     float block_max = kernels->max(scores, count);
+    if (block_max == -INFINITY) { /* nothing to see here */
+        memset(scores, 0, count * sizeof *scores);
+        return;
+    }
     float new_max = fmaxf(*row_max, block_max);
     float decay = expf(*row_max - new_max); /* 0 for the first block, whose row_max is -inf */
     *row_sum = *row_sum * decay + kernels->exp_sum(scores, new_max, count);
@@ -67,65 +131,112 @@ static void online_softmax_row(const vt_kernels *kernels, float *scores, size_t 
     *row_max = new_max;
 }
 
-/* One block of keys for `rows` queries from q0 of the chunk: scores, softmax, out += P V. */
-static void attend_tile(const attention_call *call, const attention_tile *tile, const float *q,
-                        float *out, size_t q0, size_t rows, size_t keys, bool first) {
-    const vt_kernels *kernels = call->kernels;
+static void softmax_tile(const attention_call *call, const attention_chunk *chunk,
+                         const attention_tile *tile, size_t q0, size_t rows, size_t key, size_t keys) {
     const vt_attention_args *args = call->args;
-    size_t head_dim = call->shape->head_dim;
-    kernels->gemm(rows, keys, head_dim, q, args->q_ld, tile->k_panels, tile->scores, KV_BLOCK, false);
-    for (size_t r = 0; r < rows; r++)
-        online_softmax_row(kernels, tile->scores + r * KV_BLOCK, keys, &tile->row_max[q0 + r],
-                           &tile->row_sum[q0 + r], out + r * args->out_ld, head_dim);
-    kernels->gemm(rows, head_dim, keys, tile->scores, KV_BLOCK, tile->v_panels, out, args->out_ld,
-                  !first);
+    for (size_t r = 0; r < rows; r++) {
+        float *scores = tile->scores + r * KV_BLOCK;
+        adjust_scores(call, chunk, scores, chunk->first + q0 + r, key, keys);
+        online_softmax_row(call->kernels, scores, keys, &tile->row_max[q0 + r],
+                           &tile->row_sum[q0 + r], chunk->out + (q0 + r) * args->out_ld,
+                           call->shape->head_dim);
+    }
 }
 
-static void pack_block(const attention_call *call, const attention_tile *tile, const float *k,
-                       const float *v, size_t keys) {
+static void pack_block(const attention_call *call, const attention_chunk *chunk,
+                       const attention_tile *tile, size_t key, size_t keys) {
     size_t nr = call->kernels->nr, head_dim = call->shape->head_dim, ld = call->args->kv_ld;
-    vt_pack_panels_transposed(tile->k_panels, k, ld, head_dim, keys, nr);
+    vt_pack_panels_transposed(tile->k_panels, chunk->k + key * ld, ld, head_dim, keys, nr);
     call->kernels->scale(tile->k_panels, call->shape->scale, head_dim * round_up(keys, nr));
-    vt_pack_panels(tile->v_panels, v, ld, keys, head_dim, nr);
+    vt_pack_panels(tile->v_panels, chunk->v + key * ld, ld, keys, head_dim, nr);
+}
+
+/* A block of keys for all queries of the chunk: scores, softmax, out += P V, tile by tile. */
+static void attend_block(const attention_call *call, const attention_chunk *chunk,
+                         const attention_tile *tile, size_t key, size_t keys) {
+    const vt_attention_args *args = call->args;
+    size_t head_dim = call->shape->head_dim;
+    pack_block(call, chunk, tile, key, keys);
+    for (size_t q0 = 0; q0 < chunk->count; q0 += Q_TILE) {
+        size_t rows = min_size(chunk->count - q0, Q_TILE), first, past, ignored;
+        visible_keys(args, chunk->first + q0, &first, &ignored);
+        visible_keys(args, chunk->first + q0 + rows - 1, &ignored, &past);
+        if (key >= past || key + keys <= first)
+            continue;
+        call->kernels->gemm(rows, keys, head_dim, chunk->q + q0 * args->q_ld, args->q_ld,
+                            tile->k_panels, tile->scores, KV_BLOCK, false);
+        softmax_tile(call, chunk, tile, q0, rows, key, keys);
+        call->kernels->gemm(rows, head_dim, keys, tile->scores, KV_BLOCK, tile->v_panels,
+                            chunk->out + q0 * args->out_ld, args->out_ld, true);
+    }
+}
+
+/* The same for a few queries, without packing: each key and value is read once a query. */
+static void attend_block_few(const attention_call *call, const attention_chunk *chunk,
+                             const attention_tile *tile, size_t key, size_t keys) {
+    const vt_attention_args *args = call->args;
+    const vt_kernels *kernels = call->kernels;
+    size_t head_dim = call->shape->head_dim;
+    for (size_t r = 0; r < chunk->count; r++) {
+        float *scores = tile->scores + r * KV_BLOCK;
+        for (size_t j = 0; j < keys; j++)
+            scores[j] = call->shape->scale * kernels->dot(chunk->q + r * args->q_ld,
+                                                          chunk->k + (key + j) * args->kv_ld, head_dim);
+    }
+    softmax_tile(call, chunk, tile, 0, chunk->count, key, keys);
+    for (size_t r = 0; r < chunk->count; r++)
+        for (size_t j = 0; j < keys; j++)
+            kernels->axpy(chunk->out + r * args->out_ld, chunk->v + (key + j) * args->kv_ld,
+                          tile->scores[r * KV_BLOCK + j], head_dim);
+}
+
+/* ---- tasks ------------------------------------------------------------------------------------- */
+
+static attention_chunk find_chunk(const attention_call *call, size_t task) {
+    const vt_attention_shape *shape = call->shape;
+    const vt_attention_args *args = call->args;
+    attention_chunk chunk = {
+        .head = task / call->num_chunks % shape->num_heads,
+        .item = task / call->num_chunks / shape->num_heads,
+        .first = task % call->num_chunks * Q_CHUNK,
+    };
+    size_t q_row = chunk.item * args->q_tokens + chunk.first, kv_row = chunk.item * args->kv_tokens;
+    size_t kv_head = chunk.head * shape->num_kv_heads / shape->num_heads;
+    chunk.count = min_size(args->q_tokens - chunk.first, Q_CHUNK);
+    chunk.q = args->q + q_row * args->q_ld + chunk.head * shape->head_dim;
+    chunk.k = args->k + kv_row * args->kv_ld + kv_head * shape->head_dim;
+    chunk.v = args->v + kv_row * args->kv_ld + kv_head * shape->head_dim;
+    chunk.out = args->out + q_row * args->out_ld + chunk.head * shape->head_dim;
+    return chunk;
 }
 
 /* Task: one chunk of queries of one head of one batch item. */
 static void attention_task(void *context, size_t task, size_t thread) {
     const attention_call *call = context;
-    const vt_attention_shape *shape = call->shape;
     const vt_attention_args *args = call->args;
-    size_t head_dim = shape->head_dim;
-    size_t chunk = task % call->num_chunks;
-    size_t head = task / call->num_chunks % shape->num_heads;
-    size_t item = task / call->num_chunks / shape->num_heads;
-    size_t kv_head = head * shape->num_kv_heads / shape->num_heads;
-
+    size_t head_dim = call->shape->head_dim;
+    attention_chunk chunk = find_chunk(call, task);
     vt_arena arena = {.base = (unsigned char *)(call->scratch + thread * call->thread_scratch)};
     attention_tile tile = carve(&arena, call->kernels, head_dim);
 
-    size_t q_first = chunk * Q_CHUNK;
-    size_t q_count = args->q_tokens - q_first < Q_CHUNK ? args->q_tokens - q_first : Q_CHUNK;
-    size_t q_row = item * args->q_tokens + q_first, kv_row = item * args->kv_tokens;
-    const float *q = args->q + q_row * args->q_ld + head * head_dim;
-    const float *k = args->k + kv_row * args->kv_ld + kv_head * head_dim;
-    const float *v = args->v + kv_row * args->kv_ld + kv_head * head_dim;
-    float *out = args->out + q_row * args->out_ld + head * head_dim;
-
-    for (size_t r = 0; r < q_count; r++) {
+    for (size_t r = 0; r < chunk.count; r++) {
         tile.row_max[r] = -INFINITY;
         tile.row_sum[r] = 0.0f;
+        memset(chunk.out + r * args->out_ld, 0, head_dim * sizeof *chunk.out);
     }
-    for (size_t kv0 = 0; kv0 < args->kv_tokens; kv0 += KV_BLOCK) {
-        size_t keys = args->kv_tokens - kv0 < KV_BLOCK ? args->kv_tokens - kv0 : KV_BLOCK;
-        pack_block(call, &tile, k + kv0 * args->kv_ld, v + kv0 * args->kv_ld, keys);
-        for (size_t q0 = 0; q0 < q_count; q0 += Q_TILE) {
-            size_t rows = q_count - q0 < Q_TILE ? q_count - q0 : Q_TILE;
-            attend_tile(call, &tile, q + q0 * args->q_ld, out + q0 * args->out_ld, q0, rows, keys,
-                        kv0 == 0);
-        }
+    size_t first, past, ignored;
+    visible_keys(args, chunk.first, &first, &ignored);
+    visible_keys(args, chunk.first + chunk.count - 1, &ignored, &past);
+    for (size_t key = first; key < past; key += KV_BLOCK) {
+        size_t keys = min_size(past - key, KV_BLOCK);
+        if (chunk.count <= FEW)
+            attend_block_few(call, &chunk, &tile, key, keys);
+        else
+            attend_block(call, &chunk, &tile, key, keys);
     }
-    for (size_t r = 0; r < q_count; r++)
-        call->kernels->scale(out + r * args->out_ld, 1.0f / tile.row_sum[r], head_dim);
+    for (size_t r = 0; r < chunk.count; r++)
+        if (tile.row_sum[r] > 0)
+            call->kernels->scale(chunk.out + r * args->out_ld, 1.0f / tile.row_sum[r], head_dim);
 }
 
 void vt_attention(const vt_compute *compute, const vt_attention_shape *shape,

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "nn/encoder.h"
 
+#include <string.h>
+
 static size_t max_size(size_t a, size_t b) {
     return a > b ? a : b;
 }
@@ -23,66 +25,146 @@ void vt_encoder_workspace_carve(vt_encoder_workspace *out, vt_arena *arena,
         arena->overflow = true;
     out->normed = vt_arena_take(arena, normed_floats, sizeof(float));
     out->wide = vt_arena_take(arena, wide_floats, sizeof(float));
+    out->parallel = vt_arena_take(arena, config->order == VT_NORM_PARALLEL ? rows * config->width : 0,
+                                  sizeof(float));
     out->scratch = vt_arena_take(arena, scratch, sizeof(float));
 }
 
-/* LayerNorm or RMSNorm of each head on its own (timm qk_norm, Qwen3): every head of every row is a row of
- * head_dim, when the rows of a head are one after another; here they are, row by row. */
-static void norm_heads(const vt_compute *compute, const vt_norm *norm, float *x, size_t ld,
-                       size_t rows, size_t num_heads, size_t head_dim) {
-    if (!norm->weight)
-        return;
-    for (size_t head = 0; head < num_heads; head++)
-        vt_norm_forward(compute, norm, x + head * head_dim, ld, x + head * head_dim, ld, rows,
-                        head_dim);
+/* One block of a pass, and what its helpers share. */
+typedef struct block_call {
+    const vt_compute *compute;
+    const vt_encoder_config *config;
+    const vt_block *block;
+    const vt_encoder_workspace *workspace;
+    const vt_encoder_pass *pass;
+    size_t index, rows, width, q_width, kv_width;
+} block_call;
+
+static bool has_window(const vt_encoder_config *config, size_t index) {
+    return config->window && !(config->global_every && index % config->global_every == 0);
 }
 
-/* out[rows][num_heads head_dim] = attention of the normed rows, before proj. */
-static void attend(const vt_compute *compute, const vt_encoder_config *config, const vt_block *block,
-                   const vt_encoder_workspace *workspace, size_t batch, size_t tokens) {
-    const vt_attention_shape *shape = &config->attention;
-    size_t rows = batch * tokens;
-    size_t q_width = shape->num_heads * shape->head_dim;
-    size_t kv_width = shape->num_kv_heads * shape->head_dim;
-    size_t ld = q_width + 2 * kv_width;
-    float *q = workspace->wide, *k = q + q_width, *v = k + kv_width;
+/* LayerNorm or RMSNorm of each head on its own (timm qk_norm, Qwen3). */
+static void norm_heads(const block_call *call, const vt_norm *norm, float *x, size_t ld,
+                       size_t num_heads) {
+    size_t head_dim = call->config->attention.head_dim;
+    for (size_t head = 0; norm->weight && head < num_heads; head++)
+        vt_norm_forward(call->compute, norm, x + head * head_dim, ld, x + head * head_dim, ld,
+                        call->rows, head_dim);
+}
 
-    vt_dense_forward(compute, &block->qkv, workspace->wide, ld, workspace->normed, config->width,
-                     rows, (vt_epilogue){0});
-    norm_heads(compute, &block->q_norm, q, ld, rows, shape->num_heads, shape->head_dim);
-    norm_heads(compute, &block->k_norm, k, ld, rows, shape->num_kv_heads, shape->head_dim);
+/* Moves the new keys and values behind the cached ones, and has the attention read them all there. */
+static void use_cache(const block_call *call, vt_attention_args *args) {
+    const vt_kv_cache *cache = call->pass->cache;
+    float *k = vt_kv_cache_keys(cache, call->index), *v = vt_kv_cache_values(cache, call->index);
+    size_t bytes = call->kv_width * sizeof(float);
+    for (size_t row = 0; row < call->rows; row++) {
+        memcpy(k + (cache->length + row) * call->kv_width, args->k + row * args->kv_ld, bytes);
+        memcpy(v + (cache->length + row) * call->kv_width, args->v + row * args->kv_ld, bytes);
+    }
+    args->k = k;
+    args->v = v;
+    args->kv_ld = call->kv_width;
+    args->kv_tokens = cache->length + call->rows;
+    args->kv_position = cache->position;
+    args->q_position = cache->position + cache->length;
+}
+
+/* workspace->normed[rows][q_width] = attention over the rows of `in`, before proj. */
+static void attend(const block_call *call, const float *in) {
+    const vt_encoder_pass *pass = call->pass;
+    const vt_attention_shape *shape = &call->config->attention;
+    const vt_block *block = call->block;
+    bool window = has_window(call->config, call->index);
+    const vt_rope *rope = window && pass->local_rope ? pass->local_rope : pass->rope;
+    size_t ld = call->q_width + 2 * call->kv_width;
+    float *q = call->workspace->wide, *k = q + call->q_width, *v = k + call->kv_width;
+    float *out = call->workspace->normed; /* `in` is no longer needed once q, k and v are there */
+
+    vt_dense_forward(call->compute, &block->qkv, q, ld, in, call->width, call->rows,
+                     (vt_epilogue){0});
+    norm_heads(call, &block->q_norm, q, ld, shape->num_heads);
+    norm_heads(call, &block->k_norm, k, ld, shape->num_kv_heads);
+    if (rope) {
+        vt_rope_apply(call->compute, rope, q, ld, pass->batch, pass->tokens, shape->num_heads,
+                      shape->head_dim);
+        vt_rope_apply(call->compute, rope, k, ld, pass->batch, pass->tokens, shape->num_kv_heads,
+                      shape->head_dim);
+    }
     vt_attention_args args = {
-        .q = q, .k = k, .v = v, .q_ld = ld, .kv_ld = ld,
-        .out = workspace->normed, .out_ld = q_width, /* the normed rows are no longer needed */
-        .batch = batch, .q_tokens = tokens, .kv_tokens = tokens,
+        .q = q, .k = k, .v = v, .q_ld = ld, .kv_ld = ld, .out = out, .out_ld = call->q_width,
+        .batch = pass->batch, .q_tokens = pass->tokens, .kv_tokens = pass->tokens,
+        .causal = call->config->causal, .window = window ? call->config->window : 0,
+        .key_mask = pass->key_mask, .bias = pass->biases ? pass->biases[call->index] : NULL,
     };
-    vt_attention(compute, shape, &args, workspace->scratch);
-    vt_norm_forward(compute, &block->attn_norm, workspace->normed, q_width, workspace->normed,
-                    q_width, rows, q_width);
+    if (pass->cache)
+        use_cache(call, &args);
+    vt_attention(call->compute, shape, &args, call->workspace->scratch);
+    vt_norm_forward(call->compute, &block->attn_norm, out, call->q_width, out, call->q_width,
+                    call->rows, call->q_width);
 }
 
-static void block_forward(const vt_compute *compute, const vt_encoder_config *config,
-                          const vt_block *block, const vt_encoder_workspace *workspace, float *x,
-                          size_t batch, size_t tokens) {
-    size_t rows = batch * tokens, width = config->width;
-    size_t q_width = config->attention.num_heads * config->attention.head_dim;
+/* x = x + scale1 * proj(attention(in)); `in` may be x, or workspace->normed. */
+static void add_attention(const block_call *call, float *x, const float *in) {
+    attend(call, in);
+    vt_dense_forward(call->compute, &call->block->proj, x, call->width, call->workspace->normed,
+                     call->q_width, call->rows,
+                     (vt_epilogue){.scale = call->block->scale1, .residual = x});
+}
 
-    vt_norm_forward(compute, &block->norm1, workspace->normed, width, x, width, rows, width);
-    attend(compute, config, block, workspace, batch, tokens);
-    vt_dense_forward(compute, &block->proj, x, width, workspace->normed, q_width, rows,
-                     (vt_epilogue){.scale = block->scale1, .residual = x});
+/* x = x + scale2 * mlp(in); `in` may be x. */
+static void add_mlp(const block_call *call, float *x, const float *in) {
+    vt_mlp_forward(call->compute, &call->block->mlp, x, call->width, in, call->width, call->rows,
+                   call->workspace->wide,
+                   (vt_epilogue){.scale = call->block->scale2, .residual = x});
+}
 
-    vt_norm_forward(compute, &block->norm2, workspace->normed, width, x, width, rows, width);
-    vt_mlp_forward(compute, &block->mlp, x, width, workspace->normed, width, rows, workspace->wide,
-                   (vt_epilogue){.scale = block->scale2, .residual = x});
+static void norm_rows(const block_call *call, const vt_norm *norm, float *out, const float *x) {
+    vt_norm_forward(call->compute, norm, out, call->width, x, call->width, call->rows, call->width);
+}
+
+static void block_forward(const block_call *call, float *x) {
+    const vt_block *block = call->block;
+    float *normed = call->workspace->normed;
+    switch (call->config->order) {
+    case VT_NORM_FIRST:
+        norm_rows(call, &block->norm1, normed, x);
+        add_attention(call, x, normed);
+        norm_rows(call, &block->norm2, normed, x);
+        add_mlp(call, x, normed);
+        break;
+    case VT_NORM_LAST:
+        add_attention(call, x, x);
+        norm_rows(call, &block->norm1, x, x);
+        add_mlp(call, x, x);
+        norm_rows(call, &block->norm2, x, x);
+        break;
+    case VT_NORM_PARALLEL: /* both halves take x as it came */
+        norm_rows(call, &block->norm1, call->workspace->parallel, x);
+        norm_rows(call, &block->norm2, normed, x);
+        add_mlp(call, x, normed);
+        add_attention(call, x, call->workspace->parallel);
+        break;
+    }
 }
 
 void vt_encoder_forward(const vt_compute *compute, const vt_encoder_config *config,
                         const vt_block *blocks, const vt_encoder_workspace *workspace, float *x,
-                        size_t batch, size_t tokens, vt_block_fn on_block, void *user) {
+                        const vt_encoder_pass *pass) {
+    const vt_attention_shape *shape = &config->attention;
+    block_call call = {
+        .compute = compute, .config = config, .workspace = workspace, .pass = pass,
+        .rows = pass->batch * pass->tokens, .width = config->width,
+        .q_width = shape->num_heads * shape->head_dim,
+        .kv_width = shape->num_kv_heads * shape->head_dim,
+    };
     for (size_t i = 0; i < config->depth; i++) {
-        block_forward(compute, config, &blocks[i], workspace, x, batch, tokens);
-        if (on_block)
-            on_block(user, i, x);
+        call.block = &blocks[i];
+        call.index = i;
+        block_forward(&call, x);
+        if (pass->on_block)
+            pass->on_block(pass->user, i, x);
     }
+    if (pass->cache)
+        vt_kv_cache_advance(pass->cache, pass->tokens);
 }

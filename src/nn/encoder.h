@@ -1,25 +1,41 @@
 /* SPDX-License-Identifier: MIT
  *
- * The transformer encoder: the same block, `depth` times.
+ * The transformer encoder: the same block, `depth` times. With the norm first (pre-LN):
  *
  *     x = x + scale1 * proj(attention(q, k, v of norm1(x)))
  *     x = x + scale2 * mlp(norm2(x))
+ *
+ * A decoder is the same with a causal mask.
  */
 #ifndef VT_NN_ENCODER_H
 #define VT_NN_ENCODER_H
 
 #include "base/memory.h"
 #include "nn/attention.h"
+#include "nn/kv_cache.h"
 #include "nn/mlp.h"
+#include "nn/rope.h"
+
+/* Where a block has its norms. */
+typedef enum vt_norm_order {
+    VT_NORM_FIRST,   /* pre-LN, as above */
+    VT_NORM_LAST,    /* post-LN (BERT): x = norm1(x + attention(x)); x = norm2(x + mlp(x)) */
+    VT_NORM_PARALLEL /* GPT-NeoX: x = x + attention(norm1(x)) + mlp(norm2(x)) */
+} vt_norm_order;
 
 typedef struct vt_encoder_config {
     size_t depth, width;
     size_t mlp_dim;
     vt_attention_shape attention;
+    vt_norm_order order;
     vt_norm_kind norm;
     float norm_eps;
     vt_activation activation;
     bool gated_mlp;
+    bool causal;
+    size_t window;       /* a token sees those less than so many away; 0: all */
+    bool no_first_norm;  /* the first block may come without its norm1 (ModernBERT) */
+    size_t global_every; /* with a window: blocks 0, n, 2n, … have none (ModernBERT); 0: all have it */
 } vt_encoder_config;
 
 typedef struct vt_block {
@@ -39,6 +55,7 @@ typedef struct vt_block {
 typedef struct vt_encoder_workspace {
     float *normed;   /* [rows][width], then [rows][num_heads head_dim] */
     float *wide;     /* [rows][qkv width], then [rows][mlp hidden width] */
+    float *parallel; /* [rows][width], for VT_NORM_PARALLEL alone */
     float *scratch;  /* attention's */
 } vt_encoder_workspace;
 
@@ -53,9 +70,21 @@ void vt_encoder_workspace_carve(vt_encoder_workspace *out, vt_arena *arena,
 /* Called after each block with the residual stream, for whoever wants to look at it. */
 typedef void (*vt_block_fn)(void *user, size_t block, const float *x);
 
-/* x[batch * tokens][width] through all blocks, in place. `on_block` may be NULL. */
+/* What a forward pass is given besides its tokens. A zero field means that there is no such thing. */
+typedef struct vt_encoder_pass {
+    size_t batch, tokens;
+    const vt_rope *rope;
+    const vt_rope *local_rope;      /* of the blocks with a window; NULL: `rope` too */
+    const vt_attention_bias *const *biases; /* [depth], or NULL */
+    const uint8_t *key_mask;        /* [batch][tokens]: 0 where a token is padding */
+    vt_kv_cache *cache;             /* batch is 1; the tokens follow those that it holds */
+    vt_block_fn on_block;
+    void *user;
+} vt_encoder_pass;
+
+/* x[batch * tokens][width] through all blocks, in place. */
 void vt_encoder_forward(const vt_compute *compute, const vt_encoder_config *config,
                         const vt_block *blocks, const vt_encoder_workspace *workspace, float *x,
-                        size_t batch, size_t tokens, vt_block_fn on_block, void *user);
+                        const vt_encoder_pass *pass);
 
 #endif

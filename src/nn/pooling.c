@@ -41,7 +41,7 @@ static float column_mean(const float *x, size_t tokens, size_t width, size_t i) 
     return (float)(sum / (double)tokens);
 }
 
-static void pool_mean(float *out, const float *x, size_t tokens, size_t width) {
+void vt_pool_mean(float *out, const float *x, size_t tokens, size_t width) {
     for (size_t i = 0; i < width; i++)
         out[i] = column_mean(x, tokens, width, i);
 }
@@ -98,7 +98,7 @@ static void pool_one(const vt_compute *compute, const vt_pooler *pooler,
             out[i] = 0.5f * (x[i] + x[width + i]);
         break;
     case VT_POOL_AVG:
-        pool_mean(out, patches, tokens - skip, width);
+        vt_pool_mean(out, patches, tokens - skip, width);
         break;
     case VT_POOL_MAX:
         pool_max(out, patches, tokens - skip, width);

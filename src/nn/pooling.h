@@ -59,4 +59,7 @@ void vt_pooler_forward(const vt_compute *compute, const vt_pooler *pooler,
                        const vt_pooler_workspace *workspace, float *pooled, const float *x,
                        size_t count, size_t tokens, size_t num_prefix);
 
+/* out[width] = the mean of x[tokens][width]. */
+void vt_pool_mean(float *out, const float *x, size_t tokens, size_t width);
+
 #endif

@@ -9,8 +9,8 @@ static double num_patches(double scale, size_t size, size_t patch_size) {
     return patches > 1 ? patches : 1;
 }
 
-/* transformers 4.57, image_processing_siglip2.py: get_image_size_for_max_num_patches. Its bisection is
- * repeated as it stands, because where it stops decides between two sizes now and then. */
+/* transformers 4.57, image_processing_siglip2.py: get_image_size_for_max_num_patches. Its bisection
+ * is repeated as it stands, because where it stops decides between two sizes now and then. */
 void vt_naflex_size(size_t *height, size_t *width, size_t image_height, size_t image_width,
                     size_t patch_size, size_t max_num_patches) {
     const double eps = 1e-5;

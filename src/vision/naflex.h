@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * SigLIP 2 NaFlex: pictures keep their aspect ratio and become as many whole patches as a budget allows.
+ * SigLIP 2 NaFlex: pictures keep their aspect ratio and become as many whole patches as a budget
+ * allows.
  */
 #ifndef VT_VISION_NAFLEX_H
 #define VT_VISION_NAFLEX_H
@@ -12,8 +13,8 @@
 void vt_naflex_size(size_t *height, size_t *width, size_t image_height, size_t image_width,
                     size_t patch_size, size_t max_num_patches);
 
-/* pixels[3][height][width] to patches[height / p][width / p][p * p * 3]: row, column, channel within a
- * patch, as Siglip2ImageProcessor flattens them. */
+/* pixels[3][height][width] to patches[height / p][width / p][p * p * 3]: row, column, channel
+ * within a patch, as Siglip2ImageProcessor flattens them. */
 void vt_naflex_flatten(float *patches, const float *pixels, size_t height, size_t width,
                        size_t patch_size);
 

@@ -9,10 +9,10 @@
 #include "base/error.h"
 #include "base/memory.h"
 
-/* ---- geometry ---------------------------------------------------------------------------------- */
+/* ---- geometry ----------------------------------------------------------------------------- */
 
-/* One picture's way into one input size: it is resized to resized_height x resized_width, of which the
- * window is kept and put at (pad_left, pad_top) of the input. */
+/* One picture's way into one input size: it is resized to resized_height x resized_width, of which
+ * the window is kept and put at (pad_left, pad_top) of the input. */
 typedef struct geometry {
     vt_resize_window window;
     size_t pad_top, pad_left;
@@ -51,11 +51,11 @@ static void keep_ratio(vt_resize_window *out, const vt_image *image, double rati
 /* torchvision, transforms/functional.py: _compute_resized_output_size; HF the same. */
 static void fit_short_edge(vt_resize_window *out, const vt_image *image, size_t edge) {
     if (image->width <= image->height)
-        *out = vt_resize_whole((size_t)((double)edge * (double)image->height /
-                                        (double)image->width), edge);
+        *out = vt_resize_whole(
+            (size_t)((double)edge * (double)image->height / (double)image->width), edge);
     else
-        *out = vt_resize_whole(edge, (size_t)((double)edge * (double)image->width /
-                                              (double)image->height));
+        *out = vt_resize_whole(
+            edge, (size_t)((double)edge * (double)image->width / (double)image->height));
 }
 
 static void fit_image(geometry *out, const vt_preprocess *config, const vt_image *image,
@@ -78,8 +78,8 @@ static void fit_image(geometry *out, const vt_preprocess *config, const vt_image
         break;
     case VT_FIT_SHORT_EDGE:
         if (target_height != target_width && config->crop_pct > 0) {
-            /* timm, data/transforms_factory.py, transforms_imagenet_eval: this one ResizeKeepRatio is
-             * not told the interpolation, and takes its default. */
+            /* timm, data/transforms_factory.py, transforms_imagenet_eval: this one ResizeKeepRatio
+             * is not told the interpolation, and takes its default. */
             keep_ratio(&out->window, image, fmin(ratio_y, ratio_x));
             out->filter = VT_FILTER_BILINEAR;
         } else {
@@ -91,7 +91,7 @@ static void fit_image(geometry *out, const vt_preprocess *config, const vt_image
 }
 
 /* Along one axis: takes `crop` of `*size` from `*begin`, or pads by `*pad` where there is less.
- * torchvision: F.center_crop and timm: center_crop_or_pad; transformers: image_transforms.center_crop. */
+ * torchvision: F.center_crop; timm: center_crop_or_pad; transformers: center_crop. */
 static void crop_axis(size_t *begin, size_t *size, size_t *pad, size_t crop, vt_crop_rule rule) {
     if (crop > *size) {
         const size_t margin = crop - *size;
@@ -116,14 +116,15 @@ static vt_status plan_geometry(geometry *out, const vt_preprocess *config, const
         crop_axis(&w->top, &w->height, &out->pad_top, height, config->crop_rule);
         crop_axis(&w->left, &w->width, &out->pad_left, width, config->crop_rule);
     } else if (w->height != height || w->width != width) {
-        return vt_fail(err, VT_ERR_SHAPE,
-                       "preprocessing neither resizes nor crops: expected %zux%zu pixels, found %zux%zu",
-                       height, width, w->height, w->width);
+        return vt_fail(
+            err, VT_ERR_SHAPE,
+            "preprocessing neither resizes nor crops: expected %zux%zu pixels, found %zux%zu",
+            height, width, w->height, w->width);
     }
     return VT_OK;
 }
 
-/* ---- pixels ------------------------------------------------------------------------------------ */
+/* ---- pixels ------------------------------------------------------------------------------- */
 
 /* What a byte becomes before it is normalised. */
 static float rescale(const vt_preprocess *config, size_t byte) {
@@ -211,7 +212,7 @@ vt_status vt_preprocess_run(const vt_preprocess *config, float *pixels, const vt
     return run_u8(config, &g, pixels, image, height, width, err);
 }
 
-/* ---- in words ---------------------------------------------------------------------------------- */
+/* ---- in words ----------------------------------------------------------------------------- */
 
 typedef struct line_writer {
     char *text;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * A model's own preprocessing: resize, centre crop, rescale, normalise, with the bytes and floats that
- * timm's evaluation transform or the Hugging Face image processor would give.
+ * A model's own preprocessing: resize, centre crop, rescale, normalise, with the bytes and floats
+ * that timm's evaluation transform or the Hugging Face image processor would give.
  *
  *     vt_preprocess preprocess;
  *     vt_preprocess_from_timm(&preprocess, pretrained_cfg, err);
@@ -32,20 +32,20 @@ typedef enum vt_crop_rule {
 /* How a byte becomes a float. The last bit differs. */
 typedef enum vt_rescale_rule {
     VT_RESCALE_NONE = 0,
-    VT_RESCALE_TORCH,  /* byte / 255 in F32 (ToTensor) */
-    VT_RESCALE_NUMPY,  /* byte * factor in F64, then to F32 (slow processors) */
-    VT_RESCALE_FLOAT   /* the same, but before the resize, which is then one of floats (DINOv3) */
+    VT_RESCALE_TORCH, /* byte / 255 in F32 (ToTensor) */
+    VT_RESCALE_NUMPY, /* byte * factor in F64, then to F32 (slow processors) */
+    VT_RESCALE_FLOAT  /* the same, but before the resize, which is then one of floats (DINOv3) */
 } vt_rescale_rule;
 
 typedef struct vt_preprocess {
     size_t height, width; /* the input size that the configuration is written for; 0: any */
     vt_fit fit;
     size_t resize_height, resize_width; /* at that input size */
-    double crop_pct;      /* timm: resize size = floor(input size / crop_pct); 0: Hugging Face */
+    double crop_pct; /* timm: resize size = floor(input size / crop_pct); 0: Hugging Face */
     vt_filter filter;
-    bool center_crop;     /* false: what the resize gives must be the input size */
+    bool center_crop; /* false: what the resize gives must be the input size */
     vt_crop_rule crop_rule;
-    uint8_t fill[3];      /* where the crop is larger than the picture */
+    uint8_t fill[3]; /* where the crop is larger than the picture */
     vt_rescale_rule rescale;
     double rescale_factor;
     bool normalize;
@@ -60,9 +60,9 @@ vt_status vt_preprocess_from_timm(vt_preprocess *out, const json_t *pretrained_c
 vt_status vt_preprocess_from_hf(vt_preprocess *out, const json_t *preprocessor_config,
                                 vt_error *err);
 
-/* Fills pixels[3][height][width], the model's input. A size other than the configuration's own scales
- * the resize with it. Not for VT_FIT_NAFLEX unless the caller asks vt_naflex_size for the size first:
- * the picture is then stretched to it. */
+/* Fills pixels[3][height][width], the model's input. A size other than the configuration's own
+ * scales the resize with it. Not for VT_FIT_NAFLEX unless the caller asks vt_naflex_size for the
+ * size first: the picture is then stretched to it. */
 vt_status vt_preprocess_run(const vt_preprocess *config, float *pixels, const vt_image *image,
                             size_t height, size_t width, vt_error *err);
 

@@ -57,7 +57,7 @@ static void read_mean_std(vt_json_reader *reader, vt_preprocess *out, const char
             fail(reader, VT_ERR_FORMAT, std_key, "expected positive numbers");
 }
 
-/* ---- timm -------------------------------------------------------------------------------------- */
+/* ---- timm --------------------------------------------------------------------------------- */
 /* timm 1.0.28, data/config.py: resolve_data_config; data/transforms_factory.py:
  * transforms_imagenet_eval. */
 
@@ -91,8 +91,10 @@ static void read_crop_mode(vt_json_reader *reader, vt_preprocess *out) {
 
 vt_status vt_preprocess_from_timm(vt_preprocess *out, const json_t *pretrained_cfg, vt_error *err) {
     vt_json_reader reader = vt_json_reader_of(pretrained_cfg, "config.json: pretrained_cfg", err);
-    *out = (vt_preprocess){.center_crop = true, .crop_rule = VT_CROP_TORCHVISION,
-                           .rescale = VT_RESCALE_TORCH, .rescale_factor = 1.0 / 255,
+    *out = (vt_preprocess){.center_crop = true,
+                           .crop_rule = VT_CROP_TORCHVISION,
+                           .rescale = VT_RESCALE_TORCH,
+                           .rescale_factor = 1.0 / 255,
                            .normalize = true};
     read_input_size(&reader, out);
     const char *interpolation = vt_json_string(&reader, "interpolation", "bicubic");
@@ -111,9 +113,10 @@ vt_status vt_preprocess_from_timm(vt_preprocess *out, const json_t *pretrained_c
     return reader.status;
 }
 
-/* ---- Hugging Face ------------------------------------------------------------------------------ */
+/* ---- Hugging Face ------------------------------------------------------------------------- */
 
-/* What a class's constructor defaults to. transformers 4.57, models/NAME/image_processing_NAME.py. */
+/* What a class's constructor defaults to.
+ * transformers 4.57, models/NAME/image_processing_NAME.py. */
 typedef struct hf_class {
     const char *name; /* before "ImageProcessor" or "FeatureExtractor" */
     vt_filter filter;
@@ -144,7 +147,8 @@ static bool ends_with(const char *text, const char *end) {
     return length >= tail && strcmp(text + length - tail, end) == 0;
 }
 
-/* "ViTImageProcessor", "ViTImageProcessorFast" and the older "ViTFeatureExtractor" are one class. */
+/* "ViTImageProcessor", "ViTImageProcessorFast" and the older "ViTFeatureExtractor" are one class.
+ */
 static const hf_class *find_class(const char *type) {
     for (size_t i = 0; i < sizeof HF_CLASSES / sizeof HF_CLASSES[0]; i++) {
         const size_t length = strlen(HF_CLASSES[i].name);
@@ -237,8 +241,7 @@ static void read_filter(vt_json_reader *reader, vt_preprocess *out, const hf_cla
 
 vt_status vt_preprocess_from_hf(vt_preprocess *out, const json_t *preprocessor_config,
                                 vt_error *err) {
-    vt_json_reader reader =
-        vt_json_reader_of(preprocessor_config, "preprocessor_config.json", err);
+    vt_json_reader reader = vt_json_reader_of(preprocessor_config, "preprocessor_config.json", err);
     const char *old_type = vt_json_string(&reader, "feature_extractor_type", "ViTFeatureExtractor");
     const char *type = vt_json_string(&reader, "image_processor_type", old_type);
     *out = (vt_preprocess){0};

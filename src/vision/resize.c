@@ -7,9 +7,9 @@
 #include "base/error.h"
 #include "base/memory.h"
 
-/* The integer loops below are the hot ones. Compiled once more for AVX2 where the loader can choose;
- * sums of integers come out the same in any order. */
-#if defined(__x86_64__) && defined(__linux__) && defined(__GLIBC__) && defined(__GNUC__) && \
+/* The integer loops below are the hot ones. Compiled once more for AVX2 where the loader can
+ * choose; sums of integers come out the same in any order. */
+#if defined(__x86_64__) && defined(__linux__) && defined(__GLIBC__) && defined(__GNUC__) &&        \
     !defined(__clang__)
 #define HOT __attribute__((target_clones("avx2", "default")))
 #else
@@ -24,7 +24,7 @@ enum {
 
 static const double PI = 3.14159265358979323846;
 
-/* ---- filters ----------------------------------------------------------------------------------- */
+/* ---- filters ------------------------------------------------------------------------------ */
 /* Pillow 9, src/libImaging/Resample.c. x is in units of source pixels (of destination pixels when
  * shrinking); zero beyond the support. */
 
@@ -91,7 +91,7 @@ vt_resize_window vt_resize_whole(size_t height, size_t width) {
     return (vt_resize_window){height, width, 0, 0, height, width};
 }
 
-/* ---- taps -------------------------------------------------------------------------------------- */
+/* ---- taps --------------------------------------------------------------------------------- */
 
 /* Which source pixels make up output pixel i of one axis, and by which weights. */
 typedef struct taps {
@@ -115,7 +115,8 @@ static void taps_free(taps *t) {
     *t = (taps){0};
 }
 
-static vt_status taps_alloc(taps *t, const resize_axis *axis, double support, bool fixed, vt_error *err) {
+static vt_status taps_alloc(taps *t, const resize_axis *axis, double support, bool fixed,
+                            vt_error *err) {
     size_t room = 2 * (size_t)ceil(support) + 1, total;
     *t = (taps){.count = axis->count, .room = room};
     if (!vt_mul_size(room, axis->count, &total))
@@ -142,9 +143,10 @@ static void set_range(taps *t, size_t i, double center, double support, size_t i
     t->length[i] = end - first;
 }
 
-/* Resample.c: precompute_coeffs and normalize_coeffs_8bpc. The weights are summed in order, as there,
- * because their sum decides the last bit. `scratch` holds `room` weights. */
-static void compute_fixed(taps *t, const resize_axis *axis, const filter_kernel *kernel, double *scratch) {
+/* Resample.c: precompute_coeffs and normalize_coeffs_8bpc. The weights are summed in order, as
+ * there, because their sum decides the last bit. `scratch` holds `room` weights. */
+static void compute_fixed(taps *t, const resize_axis *axis, const filter_kernel *kernel,
+                          double *scratch) {
     const double scale = (double)axis->in_size / (double)axis->out_size;
     const double stretch = scale < 1 ? 1 : scale;
     const double one = 1 << PRECISION_BITS;
@@ -211,7 +213,7 @@ static vt_status taps_create(taps *t, const resize_axis *axis, vt_filter filter,
     return VT_OK;
 }
 
-/* ---- 8 bits ------------------------------------------------------------------------------------ */
+/* ---- 8 bits ------------------------------------------------------------------------------- */
 
 /* Where a pass reads: rows of packed RGB. */
 typedef struct rows {
@@ -226,7 +228,8 @@ static inline uint8_t clip(int32_t sum) {
 
 enum { LANES = 4 };
 
-/* One row along x. `row` holds four bytes a pixel, the fourth unused, so that a pixel is one vector. */
+/* One row along x. `row` holds four bytes a pixel, the fourth unused, so that a pixel is one
+ * vector. */
 HOT static void filter_row_u8(uint8_t *out, const uint8_t *row, const taps *t) {
     for (size_t i = 0; i < t->count; i++) {
         const uint8_t *in = row + LANES * t->first[i];
@@ -242,8 +245,8 @@ HOT static void filter_row_u8(uint8_t *out, const uint8_t *row, const taps *t) {
     }
 }
 
-/* One row along y: `count` bytes, each the weighted sum of a column, a cache line or two at a time so
- * that the sums stay in registers. */
+/* One row along y: `count` bytes, each the weighted sum of a column, a cache line or two at a time
+ * so that the sums stay in registers. */
 HOT static void filter_column_u8(uint8_t *out, rows in, size_t count, const int32_t *weights,
                                  size_t num_weights) {
     enum { BLOCK = 32 };
@@ -281,10 +284,12 @@ static vt_status horizontal_u8(uint8_t *out, size_t out_stride, rows in, size_t 
     vt_status status = taps_create(&t, axis, filter, true, err);
     if (status)
         return status;
+    const size_t begin = t.first[0], end = t.first[t.count - 1] + t.length[t.count - 1];
     uint8_t *row = vt_malloc(axis->in_size, LANES);
     if (row) {
         for (size_t y = 0; y < num_rows; y++) {
-            widen_row(row, in.pixels + y * in.stride, axis->in_size);
+            const uint8_t *from = in.pixels + y * in.stride + CHANNELS * begin;
+            widen_row(row + LANES * begin, from, end - begin);
             filter_row_u8(out + y * out_stride, row, &t);
         }
     } else {
@@ -295,8 +300,8 @@ static vt_status horizontal_u8(uint8_t *out, size_t out_stride, rows in, size_t 
     return status;
 }
 
-/* Both passes, each left out when it would change nothing, as in Resample.c: ImagingResampleInner. The
- * first goes over those rows only that the second reads. */
+/* Both passes, each left out when it would change nothing, as in Resample.c: ImagingResampleInner.
+ * The first goes over those rows only that the second reads. */
 static vt_status resample_u8(uint8_t *out, size_t out_stride, const vt_image *image,
                              const resize_axis *across, const resize_axis *down, vt_filter filter,
                              vt_error *err) {
@@ -396,19 +401,17 @@ vt_status vt_resize_u8(uint8_t *out, size_t out_stride, const vt_image *image,
     return resample_u8(out, out_stride, image, &across, &down, filter, err);
 }
 
-/* ---- floats ------------------------------------------------------------------------------------ */
+/* ---- floats ------------------------------------------------------------------------------- */
 
-static void filter_row_f32(float *out, const uint8_t *row, const float levels[256],
-                           const taps *t) {
+static void filter_row_f32(float *out, const uint8_t *row, const float levels[256], const taps *t) {
     for (size_t i = 0; i < t->count; i++) {
         const uint8_t *in = row + CHANNELS * t->first[i];
         const float *weights = t->single + i * t->room;
-        double sum[CHANNELS] = {0};
+        float sum[CHANNELS] = {0};
         for (size_t j = 0; j < t->length[i]; j++)
             for (size_t c = 0; c < CHANNELS; c++)
-                sum[c] += (double)weights[j] * (double)levels[in[CHANNELS * j + c]];
-        for (size_t c = 0; c < CHANNELS; c++)
-            out[CHANNELS * i + c] = (float)sum[c];
+                sum[c] += weights[j] * levels[in[CHANNELS * j + c]];
+        memcpy(out + CHANNELS * i, sum, sizeof sum);
     }
 }
 
@@ -426,8 +429,8 @@ static vt_status resample_f32(float *out, const vt_image *image, const float lev
     const size_t first = down->first[0];
     const size_t num_rows = down->first[down->count - 1] + down->length[down->count - 1] - first;
     size_t total;
-    float *between = vt_mul_size(num_rows, row_size, &total) ? vt_malloc(total, sizeof *between)
-                                                             : NULL;
+    float *between =
+        vt_mul_size(num_rows, row_size, &total) ? vt_malloc(total, sizeof *between) : NULL;
     if (!between)
         return vt_fail_memory(err, "resize rows", row_size);
     for (size_t y = 0; y < num_rows; y++)

@@ -3,9 +3,9 @@
  * Image resizing that gives the bytes of Pillow (Image.resize) and the floats of torchvision
  * (F.resize with antialias=True).
  *
- * Both filter in two passes, along the rows first, with a kernel widened by the scale when shrinking
- * and normalised where it hangs over the edge. A caller that crops afterwards asks for that window of
- * the resized picture only: the rest is never computed.
+ * Both filter in two passes, along the rows first, with a kernel widened by the scale when
+ * shrinking and normalised where it hangs over the edge. A caller that crops afterwards asks for
+ * that window of the resized picture only: the rest is never computed.
  */
 #ifndef VT_VISION_RESIZE_H
 #define VT_VISION_RESIZE_H

@@ -1,0 +1,278 @@
+/* SPDX-License-Identifier: MIT */
+#include "models/bind.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "base/memory.h"
+
+/* ---- names ------------------------------------------------------------------------------------- */
+
+/* "@encoder.layer.#.output" with block 3 and suffix ".weight": "vit.encoder.layer.3.output.weight". */
+static void expand_name(char *out, const char *pattern, const char *prefix, size_t block,
+                        const char *suffix) {
+    size_t used = 0;
+    for (const char *p = pattern; *p && used < VT_MAX_TENSOR_NAME - 1; p++) {
+        size_t room = VT_MAX_TENSOR_NAME - used;
+        int written;
+        if (*p == '@')
+            written = snprintf(out + used, room, "%s", prefix);
+        else if (*p == '#')
+            written = snprintf(out + used, room, "%zu", block);
+        else
+            written = snprintf(out + used, room, "%c", *p);
+        used += (size_t)written < room ? (size_t)written : room - 1;
+    }
+    snprintf(out + used, VT_MAX_TENSOR_NAME - used, "%s", suffix);
+}
+
+static const vt_tensor *find_with_prefix(const vt_binder *b, const char *prefix, vt_part part,
+                                         size_t block, const char *suffix, char *name) {
+    bool named = false;
+    name[0] = '\0';
+    for (const vt_tensor_name *entry = b->names; entry && entry->part; entry++) {
+        if (entry->part != part)
+            continue;
+        char candidate[VT_MAX_TENSOR_NAME];
+        expand_name(candidate, entry->name, prefix, block, suffix);
+        const vt_tensor *tensor = vt_checkpoint_find(b->checkpoint, candidate);
+        if (tensor || !named)
+            strcpy(name, candidate);
+        if (tensor)
+            return tensor;
+        named = true;
+    }
+    return NULL;
+}
+
+const vt_tensor *vt_bind_find(const vt_binder *b, vt_part part, size_t block, const char *suffix,
+                              char *name) {
+    return find_with_prefix(b, b->prefix, part, block, suffix, name);
+}
+
+const vt_tensor *vt_bind_require(vt_binder *b, vt_part part, size_t block, const char *suffix) {
+    char name[VT_MAX_TENSOR_NAME];
+    if (b->status)
+        return NULL;
+    const vt_tensor *tensor = vt_bind_find(b, part, block, suffix, name);
+    if (!tensor && name[0])
+        b->status = vt_fail(b->err, VT_ERR_MISSING, "%s: tensor %s is missing",
+                            vt_checkpoint_weights_path(b->checkpoint), name);
+    else if (!tensor)
+        b->status = vt_fail(b->err, VT_ERR_UNSUPPORTED,
+                            "%s: calls for a part that the family %s has no name for",
+                            vt_checkpoint_config_path(b->checkpoint), b->family->name);
+    return tensor;
+}
+
+bool vt_bind_any_block_has(const vt_binder *b, vt_part part, const char *suffix) {
+    char name[VT_MAX_TENSOR_NAME];
+    for (size_t block = 0; block < b->encoder->depth; block++)
+        if (vt_bind_find(b, part, block, suffix, name))
+            return true;
+    return false;
+}
+
+/* The prefix under which the checkpoint has the tower's first tensors. */
+static const char *find_prefix(const vt_binder *b) {
+    static const struct {
+        vt_part part;
+        const char *suffix;
+    } witnesses[] = {
+        {VT_PART_POS_EMBED, ""}, {VT_PART_TOKEN_EMBED, ""}, {VT_PART_NORM1, ".weight"},
+        {VT_PART_PATCH, ".weight"},
+    };
+    char name[VT_MAX_TENSOR_NAME];
+    if (!b->family->prefixes)
+        return "";
+    for (size_t w = 0; w < sizeof witnesses / sizeof witnesses[0]; w++)
+        for (const char *const *prefix = b->family->prefixes; *prefix; prefix++)
+            if (find_with_prefix(b, *prefix, witnesses[w].part, 0, witnesses[w].suffix, name))
+                return *prefix;
+    return b->family->prefixes[0];
+}
+
+void vt_bind_tower(vt_binder *b, const vt_tensor_name *names, const vt_encoder_config *encoder) {
+    b->names = names;
+    b->encoder = encoder;
+    b->prefix = find_prefix(b);
+    b->norm_bias = vt_bind_any_block_has(b, VT_PART_NORM1, ".bias");
+}
+
+/* ---- checks and conversion --------------------------------------------------------------------- */
+
+static void format_shape(char *out, size_t size, const size_t *shape, size_t ndim) {
+    size_t used = (size_t)snprintf(out, size, "[");
+    for (size_t i = 0; i < ndim && used < size; i++)
+        used += (size_t)snprintf(out + used, size - used, "%s%zu", i ? ", " : "", shape[i]);
+    if (used < size)
+        snprintf(out + used, size - used, "]");
+}
+
+/* Leading dimensions of 1 do not count: a class token is [1, 1, width] in one file, [width] in another. */
+static bool has_shape(const vt_tensor *tensor, const size_t *shape, size_t ndim) {
+    size_t skip = 0;
+    while (tensor->ndim - skip > ndim && tensor->shape[skip] == 1)
+        skip++;
+    return tensor->ndim - skip == ndim &&
+           memcmp(tensor->shape + skip, shape, ndim * sizeof *shape) == 0;
+}
+
+static void check_tensor(vt_binder *b, const vt_tensor *tensor, const size_t *shape, size_t ndim) {
+    const char *path = vt_checkpoint_weights_path(b->checkpoint);
+    if (tensor->dtype != VT_DTYPE_F32 && tensor->dtype != VT_DTYPE_F16 &&
+        tensor->dtype != VT_DTYPE_BF16) {
+        b->status = vt_fail(b->err, VT_ERR_UNSUPPORTED, "%s: %s: expected F32, F16 or BF16, found %s",
+                            path, tensor->name, vt_dtype_name(tensor->dtype));
+    } else if (!has_shape(tensor, shape, ndim)) {
+        char expected[128], found[128];
+        format_shape(expected, sizeof expected, shape, ndim);
+        format_shape(found, sizeof found, tensor->shape, tensor->ndim);
+        b->status = vt_fail(b->err, VT_ERR_SHAPE, "%s: %s: expected %s, found %s", path, tensor->name,
+                            expected, found);
+    }
+}
+
+static void mark_used(vt_binder *b, const vt_tensor *tensor, size_t elements) {
+    const vt_tensor *at;
+    for (size_t i = 0; (at = vt_checkpoint_at(b->checkpoint, i)) != NULL; i++) {
+        if (at != tensor)
+            continue;
+        b->out->num_parameters += b->out->used[i] ? 0 : elements;
+        b->out->used[i] = true;
+        return;
+    }
+}
+
+static void to_f32(const vt_binder *b, float *out, const vt_tensor *tensor, size_t elements) {
+    if (tensor->dtype == VT_DTYPE_F16)
+        b->kernels->f16_to_f32(out, tensor->data, elements);
+    else if (tensor->dtype == VT_DTYPE_BF16)
+        b->kernels->bf16_to_f32(out, tensor->data, elements);
+    else
+        memcpy(out, tensor->data, elements * sizeof *out);
+}
+
+void vt_bind_load(vt_binder *b, float *out, const vt_tensor *tensor, const size_t *shape,
+                  size_t ndim) {
+    size_t elements = 0;
+    if (!b->status)
+        check_tensor(b, tensor, shape, ndim);
+    if (b->status || !vt_product(shape, ndim, &elements))
+        return;
+    to_f32(b, out, tensor, elements);
+    mark_used(b, tensor, elements);
+}
+
+/* ---- ownership --------------------------------------------------------------------------------- */
+
+void *vt_bind_own(vt_binder *b, size_t count, size_t size) {
+    vt_weights *out = b->out;
+    if (b->status)
+        return NULL;
+    if (out->num_owned == out->owned_capacity) {
+        size_t capacity = out->owned_capacity ? 2 * out->owned_capacity : 256;
+        void **grown = vt_realloc(out->owned, out->owned_capacity, capacity, sizeof *grown);
+        if (!grown) {
+            b->status = vt_fail_memory(b->err, "weights", capacity * sizeof *grown);
+            return NULL;
+        }
+        out->owned = grown;
+        out->owned_capacity = capacity;
+    }
+    void *memory = vt_calloc(count, size);
+    if (!memory) {
+        b->status = vt_fail_memory(b->err, "weights", count * size);
+        return NULL;
+    }
+    out->owned[out->num_owned++] = memory;
+    out->bytes += count * size;
+    return memory;
+}
+
+/* ---- parts ------------------------------------------------------------------------------------- */
+
+const float *vt_bind_floats(vt_binder *b, vt_part part, size_t block, const char *suffix,
+                            const size_t *shape, size_t ndim) {
+    const vt_tensor *tensor = vt_bind_require(b, part, block, suffix);
+    size_t elements = 0;
+    if (!tensor)
+        return NULL;
+    check_tensor(b, tensor, shape, ndim); /* before memory is asked for */
+    if (b->status || !vt_product(shape, ndim, &elements))
+        return NULL;
+    float *out = vt_bind_own(b, elements, sizeof *out);
+    if (out)
+        vt_bind_load(b, out, tensor, shape, ndim);
+    return out;
+}
+
+const float *vt_bind_vector(vt_binder *b, vt_part part, size_t block, const char *suffix, size_t n) {
+    return vt_bind_floats(b, part, block, suffix, &n, 1);
+}
+
+void vt_bind_norm(vt_binder *b, vt_norm *out, vt_part part, size_t block, size_t n) {
+    out->kind = b->encoder->norm;
+    out->eps = b->encoder->norm_eps;
+    out->weight = vt_bind_vector(b, part, block, ".weight", n);
+    if (b->norm_bias)
+        out->bias = vt_bind_vector(b, part, block, ".bias", n);
+}
+
+void vt_bind_norm_if_any(vt_binder *b, vt_norm *out, vt_part part, size_t block, size_t n) {
+    if (vt_bind_any_block_has(b, part, ".weight"))
+        vt_bind_norm(b, out, part, block, n);
+}
+
+void vt_bind_create_packed(vt_binder *b, vt_packed *out, size_t n, size_t k) {
+    size_t floats;
+    if (b->status)
+        return;
+    if (!vt_packed_size(b->kernels, n, k, &floats)) {
+        b->status = vt_fail(b->err, VT_ERR_LIMIT, "a weight of %zu x %zu is too large", n, k);
+        return;
+    }
+    *out = (vt_packed){.n = n, .k = k, .panels = vt_bind_own(b, floats, sizeof(float))};
+}
+
+/* out[n][k] = in[k][n] */
+static void transpose(float *out, const float *in, size_t n, size_t k) {
+    for (size_t row = 0; row < n; row++)
+        for (size_t column = 0; column < k; column++)
+            out[row * k + column] = in[column * n + row];
+}
+
+void vt_bind_pack(vt_binder *b, vt_packed *out, size_t row, size_t rows, const vt_tensor *tensor,
+                  const size_t *shape, size_t ndim) {
+    size_t elements, stored[2] = {shape[1], shape[0]};
+    bool transposed = b->family->conv1d_weights && ndim == 2;
+    if (b->status || !tensor || !vt_mul_size(rows, out->k, &elements))
+        return;
+    float *weight = vt_malloc(elements, sizeof *weight);
+    float *turned = transposed ? vt_malloc(elements, sizeof *turned) : NULL;
+    if (!weight || (transposed && !turned))
+        b->status = vt_fail_memory(b->err, "a weight", elements * sizeof *weight);
+    if (!b->status)
+        vt_bind_load(b, weight, tensor, transposed ? stored : shape, ndim);
+    if (!b->status && transposed)
+        transpose(turned, weight, rows, out->k);
+    if (!b->status)
+        vt_pack_rows(b->kernels, out, row, transposed ? turned : weight, rows);
+    vt_free(turned);
+    vt_free(weight);
+}
+
+void vt_bind_dense(vt_binder *b, vt_dense *out, vt_part part, size_t block, size_t n, size_t k,
+                   bool has_bias) {
+    const size_t shape[] = {n, k};
+    const vt_tensor *weight = vt_bind_require(b, part, block, ".weight");
+    vt_bind_create_packed(b, &out->weight, n, k);
+    vt_bind_pack(b, &out->weight, 0, n, weight, shape, 2);
+    if (has_bias)
+        out->bias = vt_bind_vector(b, part, block, ".bias", n);
+}
+
+void vt_bind_block_dense(vt_binder *b, vt_dense *out, vt_part part, size_t block, size_t n, size_t k) {
+    vt_bind_dense(b, out, part, block, n, k, vt_bind_any_block_has(b, part, ".bias"));
+}

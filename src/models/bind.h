@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Finding, checking and converting the tensors of a checkpoint: what vt_weights_bind is written with.
+ *
+ *     bind_norm(&b, &block->norm1, VT_PART_NORM1, i, width);
+ *     bind_block_dense(&b, &block->proj, VT_PART_PROJ, i, width, q_width);
+ *     …
+ *     return b.status;
+ */
+#ifndef VT_MODELS_BIND_H
+#define VT_MODELS_BIND_H
+
+#include "models/weights.h"
+
+enum { VT_MAX_TENSOR_NAME = 256 };
+
+/* Binding goes on quietly after the first error, and the caller looks at `status` once. */
+typedef struct vt_binder {
+    vt_weights *out;
+    const vt_checkpoint *checkpoint;
+    const vt_kernels *kernels;
+    const vt_family *family;
+    const vt_tensor_name *names;      /* of the tower that is bound */
+    const vt_encoder_config *encoder; /* likewise */
+    const char *prefix;               /* what '@' stands for */
+    bool norm_bias;                   /* this tower's norms have biases */
+    vt_error *err;
+    vt_status status;
+} vt_binder;
+
+/* Turns to a tower: finds its prefix, and whether its norms have biases. */
+void vt_bind_tower(vt_binder *b, const vt_tensor_name *names, const vt_encoder_config *encoder);
+
+/* The tensor of a part; NULL when the checkpoint has none. `name` (VT_MAX_TENSOR_NAME) is what it is, or
+ * should be, called. */
+const vt_tensor *vt_bind_find(const vt_binder *b, vt_part part, size_t block, const char *suffix,
+                              char *name);
+
+/* The same, where it must be there: sets the status when it is not. */
+const vt_tensor *vt_bind_require(vt_binder *b, vt_part part, size_t block, const char *suffix);
+
+/* Whether some block has the part: then all must. */
+bool vt_bind_any_block_has(const vt_binder *b, vt_part part, const char *suffix);
+
+/* Memory that lives as long as the weights, zeroed; NULL, and the status set, when there is none. */
+void *vt_bind_own(vt_binder *b, size_t count, size_t size);
+
+/* out = a tensor, in F32; it must have that shape (leading dimensions of 1 aside). */
+void vt_bind_load(vt_binder *b, float *out, const vt_tensor *tensor, const size_t *shape, size_t ndim);
+
+/* A parameter of that shape, owned by the weights. */
+const float *vt_bind_floats(vt_binder *b, vt_part part, size_t block, const char *suffix,
+                            const size_t *shape, size_t ndim);
+const float *vt_bind_vector(vt_binder *b, vt_part part, size_t block, const char *suffix, size_t n);
+
+void vt_bind_norm(vt_binder *b, vt_norm *out, vt_part part, size_t block, size_t n);
+void vt_bind_norm_if_any(vt_binder *b, vt_norm *out, vt_part part, size_t block, size_t n);
+
+/* An empty n x k matrix, and a tensor packed into its rows [row, row + rows). */
+void vt_bind_create_packed(vt_binder *b, vt_packed *out, size_t n, size_t k);
+void vt_bind_pack(vt_binder *b, vt_packed *out, size_t row, size_t rows, const vt_tensor *tensor,
+                  const size_t *shape, size_t ndim);
+
+/* NAME.weight [n][k], and NAME.bias [n] if has_bias. */
+void vt_bind_dense(vt_binder *b, vt_dense *out, vt_part part, size_t block, size_t n, size_t k,
+                   bool has_bias);
+
+/* The same in a block: it has a bias if some block's has. */
+void vt_bind_block_dense(vt_binder *b, vt_dense *out, vt_part part, size_t block, size_t n, size_t k);
+
+#endif

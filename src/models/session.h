@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * What vt_session is made of: a pass for pictures, a pass for text, and the pool that both run on.
+ */
+#ifndef VT_MODELS_SESSION_H
+#define VT_MODELS_SESSION_H
+
+#include "base/threads.h"
+#include "models/model.h"
+
+/* ---- pictures ---------------------------------------------------------------------------------- */
+
+typedef struct vt_vision_shape {
+    size_t batch, grid_h, grid_w, num_patches, num_tokens;
+} vt_vision_shape;
+
+/* Everything a forward pass of one size writes to, carved from one block. */
+typedef struct vt_vision_buffers {
+    float *columns; /* [patches][3 patch^2], of one picture */
+    float *x;       /* [batch * tokens][width], the residual stream */
+    float *rope_cos, *rope_sin; /* [patches][pairs] */
+    vt_encoder_workspace encoder;
+    vt_pooler_workspace pooler;
+    float *pooled;  /* [batch][width] */
+    float *head_in; /* [batch][2 width], where the head takes the mean too */
+    float *embeds;  /* [batch][embed_dim] */
+    float *logits;  /* [batch][num_classes] */
+    float *logits_distill;
+} vt_vision_buffers;
+
+typedef struct vt_vision_pass {
+    vt_vision_shape shape;
+    vt_vision_buffers buffers;
+    const float *pos;  /* the table at this grid, the model's */
+    vt_rope rope;
+    vt_grid_bias *grid_biases; /* [depth], or NULL */
+    const vt_attention_bias **biases;
+    float *bias_tables; /* [depth][rows][num_heads], resized */
+    size_t count;      /* pictures of the last forward pass */
+    void *block;
+} vt_vision_pass;
+
+vt_status vt_vision_find_shape(vt_vision_shape *out, const vt_model *model, size_t batch,
+                               size_t height, size_t width, vt_error *err);
+vt_status vt_vision_measure(size_t *bytes, const vt_model *model, const vt_vision_shape *shape,
+                            size_t num_threads, vt_error *err);
+vt_status vt_vision_create(vt_vision_pass *out, const vt_model *model, const vt_vision_shape *shape,
+                           size_t num_threads, vt_error *err);
+void vt_vision_destroy(vt_vision_pass *pass);
+
+/* ---- text -------------------------------------------------------------------------------------- */
+
+typedef struct vt_text_buffers {
+    float *x; /* [batch * tokens][width], the residual stream, then hidden */
+    float *rope_cos, *rope_sin, *local_cos, *local_sin; /* [tokens][pairs] */
+    vt_encoder_workspace encoder;
+    float *pooled, *dense; /* [batch][width] */
+    float *embeds;         /* [batch][embed_dim] */
+    float *logits;         /* [batch * tokens][vocab_size] */
+    vt_kv_cache cache;
+} vt_text_buffers;
+
+typedef struct vt_text_pass {
+    size_t batch, tokens;      /* at most; 0: no text in this session */
+    size_t cache_tokens, rope_length;
+    vt_text_buffers buffers;
+    vt_rope rope, local_rope;
+    vt_alibi alibi;
+    vt_t5_bias t5_bias;
+    const vt_attention_bias **biases; /* [depth], or NULL */
+    size_t count, length;      /* texts and tokens of the last forward pass */
+    void *block;
+} vt_text_pass;
+
+vt_status vt_text_create(vt_text_pass *out, const vt_model *model, const vt_session_options *options,
+                         size_t num_threads, vt_error *err);
+void vt_text_destroy(vt_text_pass *pass);
+
+/* ---- session ----------------------------------------------------------------------------------- */
+
+struct vt_session {
+    const vt_model *model;
+    vt_pool *pool;
+    vt_vision_pass vision;
+    vt_text_pass text;
+    vt_stage_fn on_stage;
+    void *stage_user;
+};
+
+/* Hands [count][rows][columns] to whoever listens; rows == 0: the stage is [count][columns]. */
+void vt_session_tell(const vt_session *session, const char *name, const float *data, size_t count,
+                     size_t rows, size_t columns);
+
+/* "block3", and the residual stream, as above. */
+void vt_session_tell_block(const vt_session *session, size_t block, const float *x, size_t count,
+                           size_t rows, size_t columns);
+
+/* rows[count][n] scaled to length 1 each. */
+void vt_normalize_rows(const vt_kernels *kernels, float *rows, size_t count, size_t n);
+
+/* An arena's floats, rows times columns; sets overflow when that does not fit. */
+float *vt_take_floats(vt_arena *arena, size_t rows, size_t columns);
+
+#endif

@@ -1,0 +1,310 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * A forward pass over pictures: patches, blocks, pooling, head.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "models/session.h"
+#include "nn/interpolate.h"
+
+enum { MAX_SIDE = 1 << 20, MAX_BATCH = 1 << 16 };
+
+/* ---- sizes ------------------------------------------------------------------------------------- */
+
+vt_status vt_vision_find_shape(vt_vision_shape *out, const vt_model *model, size_t batch,
+                               size_t height, size_t width, vt_error *err) {
+    const vt_vision_config *config = &model->config.vision;
+    height = height ? height : config->image_height;
+    width = width ? width : config->image_width;
+    batch = batch ? batch : 1;
+    if (height > MAX_SIDE || width > MAX_SIDE || batch > MAX_BATCH)
+        return vt_fail(err, VT_ERR_LIMIT,
+                       "an input of %zu x %zu in batches of %zu is over the limit of %d x %d, %d",
+                       height, width, batch, MAX_SIDE, MAX_SIDE, MAX_BATCH);
+    out->batch = batch;
+    out->grid_h = vt_model_round_to_patches(model, height) / config->patch_size;
+    out->grid_w = vt_model_round_to_patches(model, width) / config->patch_size;
+    out->num_patches = out->grid_h * out->grid_w;
+    out->num_tokens = vt_config_num_prefix(config) + out->num_patches;
+    return VT_OK;
+}
+
+static size_t grid_bias_rows(const vt_vision_shape *shape) {
+    return (2 * shape->grid_h - 1) * (2 * shape->grid_w - 1) + 3;
+}
+
+static void carve(vt_vision_pass *out, vt_arena *arena, const vt_model *model,
+                  const vt_vision_shape *shape, size_t num_threads) {
+    const vt_config *config = &model->config;
+    const vt_vision_config *vision = &config->vision;
+    vt_vision_buffers *b = &out->buffers;
+    size_t width = vision->encoder.width, depth = vision->encoder.depth, rows = 0;
+    size_t pairs = vision->has_rope ? vision->rope.pairs : 0;
+    if (!vt_mul_size(shape->batch, shape->num_tokens, &rows))
+        arena->overflow = true;
+    b->columns = vt_take_floats(arena, shape->num_patches, model->weights.vision.embed.proj.weight.k);
+    b->x = vt_take_floats(arena, rows, width);
+    b->rope_cos = vt_take_floats(arena, shape->num_patches, pairs);
+    b->rope_sin = vt_take_floats(arena, shape->num_patches, pairs);
+    vt_encoder_workspace_carve(&b->encoder, arena, &vision->encoder, model->kernels, rows,
+                               num_threads);
+    vt_pooler_workspace_carve(&b->pooler, arena, &model->weights.vision.pooler, model->kernels,
+                              shape->num_tokens, num_threads);
+    b->pooled = vt_take_floats(arena, shape->batch, width);
+    b->head_in = vt_take_floats(arena, config->head_takes_mean ? shape->batch : 0, 2 * width);
+    b->embeds = vt_take_floats(arena, shape->batch, config->embed_dim);
+    b->logits = vt_take_floats(arena, shape->batch, config->num_classes);
+    b->logits_distill = vt_take_floats(arena, config->distill_head ? shape->batch : 0,
+                                       config->num_classes);
+    if (vision->has_grid_bias) {
+        out->grid_biases = vt_arena_take(arena, depth, sizeof *out->grid_biases);
+        out->biases = vt_arena_take(arena, depth, sizeof *out->biases);
+        out->bias_tables = vt_take_floats(arena, depth * grid_bias_rows(shape),
+                                          vision->encoder.attention.num_heads);
+    }
+}
+
+vt_status vt_vision_measure(size_t *bytes, const vt_model *model, const vt_vision_shape *shape,
+                            size_t num_threads, vt_error *err) {
+    vt_arena arena = {0};
+    vt_vision_pass ignored = {0};
+    carve(&ignored, &arena, model, shape, num_threads);
+    if (arena.overflow)
+        return vt_fail(err, VT_ERR_LIMIT, "%zu pictures of %zu x %zu patches do not fit in memory",
+                       shape->batch, shape->grid_h, shape->grid_w);
+    *bytes = arena.used;
+    return VT_OK;
+}
+
+/* ---- positions of this grid -------------------------------------------------------------------- */
+
+/* BEiT's table of each block for another grid: its offsets are resized like a picture, its last three rows
+ * are not. */
+static vt_status fill_grid_biases(vt_vision_pass *pass, const vt_model *model, vt_error *err) {
+    const vt_vision_config *vision = &model->config.vision;
+    const vt_vision_shape *shape = &pass->shape;
+    size_t num_heads = vision->encoder.attention.num_heads, rows = grid_bias_rows(shape);
+    size_t from_h = 2 * (vision->image_height / vision->patch_size) - 1;
+    size_t from_w = 2 * (vision->image_width / vision->patch_size) - 1;
+    size_t to_h = 2 * shape->grid_h - 1, to_w = 2 * shape->grid_w - 1;
+    vt_status status = VT_OK;
+    for (size_t i = 0; i < vision->encoder.depth && !status; i++) {
+        const float *from = model->weights.vision.grid_biases[i];
+        float *to = pass->bias_tables + i * rows * num_heads;
+        if (from_h == to_h && from_w == to_w)
+            memcpy(to, from, to_h * to_w * num_heads * sizeof *to);
+        else
+            status = vt_interpolate(to, from, from_h, from_w, to_h, to_w, num_heads,
+                                    model->pos_resize, err);
+        memcpy(to + to_h * to_w * num_heads, from + from_h * from_w * num_heads,
+               3 * num_heads * sizeof *to);
+        pass->grid_biases[i] = vt_grid_bias_make(to, num_heads, shape->grid_h, shape->grid_w);
+        pass->biases[i] = &pass->grid_biases[i].base;
+    }
+    return status;
+}
+
+static vt_status fill_positions(vt_vision_pass *pass, const vt_model *model, vt_error *err) {
+    const vt_vision_config *vision = &model->config.vision;
+    const vt_vision_shape *shape = &pass->shape;
+    if (vision->has_rope) {
+        vt_rope2d_fill(pass->buffers.rope_cos, pass->buffers.rope_sin, &vision->rope, shape->grid_h,
+                       shape->grid_w);
+        pass->rope = (vt_rope){.cos = pass->buffers.rope_cos, .sin = pass->buffers.rope_sin,
+                               .pairs = vision->rope.pairs, .layout = vision->rope.layout,
+                               .num_prefix = vt_config_num_prefix(vision)};
+    }
+    if (vision->has_grid_bias)
+        return fill_grid_biases(pass, model, err);
+    return VT_OK;
+}
+
+/* ---- life -------------------------------------------------------------------------------------- */
+
+vt_status vt_vision_create(vt_vision_pass *out, const vt_model *model, const vt_vision_shape *shape,
+                           size_t num_threads, vt_error *err) {
+    size_t bytes = 0;
+    *out = (vt_vision_pass){.shape = *shape};
+    vt_status status = vt_vision_measure(&bytes, model, shape, num_threads, err);
+    if (!status && model->positions)
+        status = vt_pos_cache_get(model->positions, &out->pos, shape->grid_h, shape->grid_w, err);
+    if (status)
+        return status;
+    out->block = vt_malloc(bytes, 1);
+    if (!out->block)
+        return vt_fail_memory(err, "a session", bytes);
+    vt_arena arena = {.base = out->block};
+    carve(out, &arena, model, shape, num_threads);
+    return fill_positions(out, model, err);
+}
+
+void vt_vision_destroy(vt_vision_pass *pass) {
+    vt_free(pass->block);
+    *pass = (vt_vision_pass){0};
+}
+
+void vt_session_input_size(const vt_session *session, size_t *height, size_t *width) {
+    size_t patch = session->model->config.vision.patch_size;
+    *height = session->vision.shape.grid_h * patch;
+    *width = session->vision.shape.grid_w * patch;
+}
+
+vt_status vt_session_preprocess(const vt_session *session, float *pixels, const vt_image *image,
+                                vt_error *err) {
+    size_t height, width;
+    if (!session->model->config.has_vision)
+        return vt_fail(err, VT_ERR_UNSUPPORTED, "this model takes no pictures");
+    vt_session_input_size(session, &height, &width);
+    return vt_preprocess_run(&session->model->config.preprocess, pixels, image, height, width, err);
+}
+
+/* ---- running ----------------------------------------------------------------------------------- */
+
+static void tell_tokens(const vt_session *session, const char *name, const float *x) {
+    vt_session_tell(session, name, x, session->vision.count, session->vision.shape.num_tokens,
+                    session->model->config.vision.encoder.width);
+}
+
+static void tell_block(void *user, size_t block, const float *x) {
+    const vt_session *session = user;
+    vt_session_tell_block(session, block, x, session->vision.count, session->vision.shape.num_tokens,
+                          session->model->config.vision.encoder.width);
+}
+
+static void embed(vt_session *session, const vt_compute *compute, const float *pixels) {
+    const vt_vision_config *config = &session->model->config.vision;
+    const vt_vision_weights *weights = &session->model->weights.vision;
+    const vt_vision_shape *shape = &session->vision.shape;
+    vt_vision_buffers *b = &session->vision.buffers;
+    const float *pos = session->vision.pos;
+    size_t width = config->encoder.width;
+    if (pos)
+        vt_session_tell(session, "pos", pos, 1, config->num_pos_prefix + shape->num_patches, width);
+    if (config->has_rope) {
+        vt_session_tell(session, "rope_cos", b->rope_cos, shape->num_patches, 0, config->rope.pairs);
+        vt_session_tell(session, "rope_sin", b->rope_sin, shape->num_patches, 0, config->rope.pairs);
+    }
+    vt_patch_embed_forward(compute, &weights->embed, b->x, pixels, session->vision.count,
+                           shape->grid_h, shape->grid_w, pos, b->columns);
+    vt_norm_forward(compute, &weights->pre_norm, b->x, width, b->x, width,
+                    session->vision.count * shape->num_tokens, width);
+    tell_tokens(session, "embeddings", b->x);
+}
+
+static void encode(vt_session *session, const vt_compute *compute) {
+    const vt_vision_config *config = &session->model->config.vision;
+    const vt_vision_weights *weights = &session->model->weights.vision;
+    vt_vision_buffers *b = &session->vision.buffers;
+    size_t width = config->encoder.width;
+    const vt_encoder_pass pass = {
+        .batch = session->vision.count,
+        .tokens = session->vision.shape.num_tokens,
+        .rope = config->has_rope ? &session->vision.rope : NULL,
+        .biases = session->vision.biases,
+        .on_block = session->on_stage ? tell_block : NULL,
+        .user = session,
+    };
+    vt_encoder_forward(compute, &config->encoder, weights->blocks, &b->encoder, b->x, &pass);
+    vt_norm_forward(compute, &weights->norm, b->x, width, b->x, width, pass.batch * pass.tokens,
+                    width);
+    tell_tokens(session, "features", b->x);
+}
+
+/* DeiT: the class token's head and the distillation token's, averaged. */
+static void classify_pair(vt_session *session, const vt_compute *compute) {
+    const vt_weights *weights = &session->model->weights;
+    vt_vision_buffers *b = &session->vision.buffers;
+    size_t width = session->model->config.vision.encoder.width;
+    size_t n = session->model->config.num_classes, count = session->vision.count;
+    size_t ldx = session->vision.shape.num_tokens * width;
+    vt_dense_forward(compute, &weights->head, b->logits, n, b->x, ldx, count, (vt_epilogue){0});
+    vt_dense_forward(compute, &weights->head_distill, b->logits_distill, n, b->x + width, ldx, count,
+                     (vt_epilogue){0});
+    for (size_t i = 0; i < count * n; i++)
+        b->logits[i] = 0.5f * (b->logits[i] + b->logits_distill[i]);
+}
+
+/* DINOv2: the class token and the mean of the patch tokens, side by side. */
+static const float *add_mean(vt_session *session) {
+    const vt_vision_config *config = &session->model->config.vision;
+    vt_vision_buffers *b = &session->vision.buffers;
+    size_t width = config->encoder.width, tokens = session->vision.shape.num_tokens;
+    size_t prefix = vt_config_num_prefix(config);
+    for (size_t item = 0; item < session->vision.count; item++) {
+        float *out = b->head_in + item * 2 * width;
+        memcpy(out, b->pooled + item * width, width * sizeof *out);
+        vt_pool_mean(out + width, b->x + (item * tokens + prefix) * width, tokens - prefix, width);
+    }
+    return b->head_in;
+}
+
+static void classify(vt_session *session, const vt_compute *compute) {
+    const vt_config *config = &session->model->config;
+    const vt_weights *weights = &session->model->weights;
+    vt_vision_buffers *b = &session->vision.buffers;
+    size_t n = config->num_classes;
+    if (!n)
+        return;
+    if (config->distill_head)
+        classify_pair(session, compute);
+    else
+        vt_dense_forward(compute, &weights->head, b->logits, n,
+                         config->head_takes_mean ? add_mean(session) : b->pooled,
+                         weights->head.weight.k, session->vision.count, (vt_epilogue){0});
+    vt_session_tell(session, "logits", b->logits, session->vision.count, 0, n);
+}
+
+/* Into the space that pictures and texts share. */
+static void project(vt_session *session, const vt_compute *compute) {
+    const vt_config *config = &session->model->config;
+    vt_vision_buffers *b = &session->vision.buffers;
+    size_t width = config->vision.encoder.width, n = config->embed_dim;
+    size_t count = session->vision.count;
+    if (!n)
+        return;
+    if (config->vision_projection)
+        vt_dense_forward(compute, &session->model->weights.vision.projection, b->embeds, n, b->pooled,
+                         width, count, (vt_epilogue){0});
+    else
+        memcpy(b->embeds, b->pooled, count * n * sizeof *b->embeds);
+    vt_normalize_rows(compute->kernels, b->embeds, count, n);
+    vt_session_tell(session, "image_embeds", b->embeds, count, 0, n);
+}
+
+vt_status vt_session_forward(vt_session *session, const float *pixels, size_t count, vt_error *err) {
+    const vt_model *model = session->model;
+    vt_vision_buffers *b = &session->vision.buffers;
+    if (!model->config.has_vision)
+        return vt_fail(err, VT_ERR_UNSUPPORTED, "this model takes no pictures");
+    if (count == 0 || count > session->vision.shape.batch)
+        return vt_fail(err, VT_ERR_ARGUMENT, "a session for %zu pictures was given %zu",
+                       session->vision.shape.batch, count);
+    const vt_compute compute = {model->kernels, session->pool};
+    session->vision.count = count;
+    embed(session, &compute, pixels);
+    encode(session, &compute);
+    vt_pooler_forward(&compute, &model->weights.vision.pooler, &b->pooler, b->pooled, b->x, count,
+                      session->vision.shape.num_tokens, vt_config_num_prefix(&model->config.vision));
+    vt_session_tell(session, "pooled", b->pooled, count, 0, model->config.vision.encoder.width);
+    classify(session, &compute);
+    project(session, &compute);
+    return VT_OK;
+}
+
+const float *vt_session_logits(const vt_session *session) {
+    return session->model->config.num_classes ? session->vision.buffers.logits : NULL;
+}
+
+const float *vt_session_pooled(const vt_session *session) {
+    return session->vision.buffers.pooled;
+}
+
+size_t vt_session_pooled_width(const vt_session *session) {
+    return session->model->config.vision.encoder.width;
+}
+
+const float *vt_session_image_embeds(const vt_session *session) {
+    return session->model->config.embed_dim ? session->vision.buffers.embeds : NULL;
+}

@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: MIT */
+#include "nn/bias.h"
+
+#include <math.h>
+
+/* ---- ALiBi ------------------------------------------------------------------------------------- */
+
+static size_t power_of_two_up_to(size_t n) {
+    size_t power = 1;
+    while (power * 2 <= n)
+        power *= 2;
+    return power;
+}
+
+static float slope(size_t i, size_t n, double max_bias) {
+    return (float)exp2(-max_bias * (double)(i + 1) / (double)n);
+}
+
+void vt_alibi_slopes(float *slopes, size_t num_heads, vt_alibi_order order, double max_bias) {
+    size_t below = power_of_two_up_to(num_heads);
+    if (below == num_heads) {
+        for (size_t i = 0; i < num_heads; i++)
+            slopes[i] = slope(i, num_heads, max_bias);
+    } else if (order == VT_ALIBI_BLOOM) {
+        for (size_t i = 0; i < num_heads; i++)
+            slopes[i] = i < below ? slope(i, below, max_bias)
+                                  : slope(2 * (i - below), 2 * below, max_bias);
+    } else {
+        for (size_t i = 0; i < num_heads; i++)
+            slopes[i] = i < below ? slope(2 * i + 1, 2 * below, max_bias)
+                                  : slope(2 * (i - below), 2 * below, max_bias);
+    }
+}
+
+static void alibi_add(const vt_attention_bias *self, float *scores, size_t head, size_t query,
+                      size_t key, size_t count) {
+    float m = ((const vt_alibi *)self)->slopes[head];
+    for (size_t j = 0; j < count; j++) {
+        size_t at = key + j;
+        scores[j] -= m * (float)(at > query ? at - query : query - at);
+    }
+}
+
+vt_alibi vt_alibi_make(const float *slopes) {
+    return (vt_alibi){.base = {alibi_add}, .slopes = slopes};
+}
+
+/* ---- T5 ---------------------------------------------------------------------------------------- */
+
+size_t vt_t5_bucket(long long relative_position, bool bidirectional, size_t num_buckets,
+                    size_t max_distance) {
+    size_t bucket = 0, distance;
+    if (bidirectional) {
+        num_buckets /= 2;
+        if (relative_position > 0)
+            bucket = num_buckets;
+        distance = (size_t)(relative_position < 0 ? -relative_position : relative_position);
+    } else {
+        distance = relative_position < 0 ? (size_t)-relative_position : 0;
+    }
+    size_t exact = num_buckets / 2;
+    if (distance < exact)
+        return bucket + distance;
+    /* In F32, as the reference: a bucket's edge falls where its rounding puts it. */
+    float steps = logf((float)distance / (float)exact) /
+                  (float)log((double)max_distance / (double)exact) * (float)(num_buckets - exact);
+    size_t large = exact + (size_t)steps;
+    return bucket + (large < num_buckets ? large : num_buckets - 1);
+}
+
+static void t5_add(const vt_attention_bias *self, float *scores, size_t head, size_t query, size_t key,
+                   size_t count) {
+    const vt_t5_bias *bias = (const vt_t5_bias *)self;
+    for (size_t j = 0; j < count; j++) {
+        size_t bucket = vt_t5_bucket((long long)(key + j) - (long long)query, bias->bidirectional,
+                                     bias->num_buckets, bias->max_distance);
+        scores[j] += bias->table[bucket * bias->num_heads + head];
+    }
+}
+
+vt_t5_bias vt_t5_bias_make(const float *table, size_t num_heads, size_t num_buckets,
+                           size_t max_distance, bool bidirectional) {
+    return (vt_t5_bias){{t5_add}, table, num_heads, num_buckets, max_distance, bidirectional};
+}
+
+/* ---- BEiT -------------------------------------------------------------------------------------- */
+
+/* The table's row for a pair of tokens; token 0 is the class token. */
+static size_t grid_row(const vt_grid_bias *bias, size_t query, size_t key) {
+    size_t h = bias->grid_h, w = bias->grid_w, offsets = (2 * h - 1) * (2 * w - 1);
+    if (query == 0)
+        return key == 0 ? offsets + 2 : offsets;
+    if (key == 0)
+        return offsets + 1;
+    size_t qy = (query - 1) / w, qx = (query - 1) % w, ky = (key - 1) / w, kx = (key - 1) % w;
+    return (qy + h - 1 - ky) * (2 * w - 1) + (qx + w - 1 - kx);
+}
+
+static void grid_add(const vt_attention_bias *self, float *scores, size_t head, size_t query,
+                     size_t key, size_t count) {
+    const vt_grid_bias *bias = (const vt_grid_bias *)self;
+    for (size_t j = 0; j < count; j++)
+        scores[j] += bias->table[grid_row(bias, query, key + j) * bias->num_heads + head];
+}
+
+vt_grid_bias vt_grid_bias_make(const float *table, size_t num_heads, size_t grid_h, size_t grid_w) {
+    return (vt_grid_bias){{grid_add}, table, num_heads, grid_h, grid_w};
+}
