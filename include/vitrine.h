@@ -287,7 +287,8 @@ const float *vt_session_image_embeds(const vt_session *session);
 
 /* Runs `count` (1..text_batch) texts of `tokens` (1..text_tokens) tokens each, ids[count][tokens].
  * mask[count][tokens] is 0 where a token is padding; NULL: none is. Stages: embeddings, block0, …, hidden
- * (after the final norm), text_pooled, text_embeds, text_logits. VT_ERR_ARGUMENT for an id that is not in
+ * (after the final norm), pooled, logits; beside a tower of pictures text_embeddings, text_block0, …,
+ * text_features, text_pooled, text_features_projected, text_embeds. VT_ERR_ARGUMENT for an id that is not in
  * the vocabulary, or more tokens than the model has positions. */
 vt_status vt_session_forward_text(vt_session *session, const int64_t *ids, const uint8_t *mask,
                                   size_t count, size_t tokens, vt_error *err);
@@ -300,7 +301,7 @@ void vt_session_reset(vt_session *session);
 /* Results of the last text: NULL where a model has no such thing. */
 const float *vt_session_hidden(const vt_session *session);      /* [count][tokens][width] */
 const float *vt_session_text_logits(const vt_session *session); /* [count][tokens][vocab_size] */
-const float *vt_session_text_pooled(const vt_session *session); /* [count][text width] */
+const float *vt_session_text_pooled(const vt_session *session); /* [count][vt_model_text_pooled_width] */
 const float *vt_session_text_embeds(const vt_session *session); /* [count][vt_model_embed_dim] */
 
 /* The width of the space that pictures and texts share; 0: there is none. */
@@ -310,6 +311,7 @@ float vt_model_pair_logit(const vt_model *model, float cosine);
 /* Sizes of the text tower; 0 without one. */
 size_t vt_model_vocab_size(const vt_model *model);
 size_t vt_model_text_width(const vt_model *model);
+size_t vt_model_text_pooled_width(const vt_model *model);
 /* The longest text it was made for; 0: no limit. */
 size_t vt_model_max_positions(const vt_model *model);
 

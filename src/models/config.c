@@ -3,6 +3,10 @@
 
 #include "base/error.h"
 
+size_t vt_config_pooled_width(const vt_text_config *config) {
+    return config->pooler_width ? config->pooler_width : config->encoder.width;
+}
+
 size_t vt_config_num_prefix(const vt_vision_config *config) {
     return config->num_class_tokens + config->num_distill_tokens + config->num_registers;
 }
@@ -69,6 +73,7 @@ static vt_status check_text(const vt_config *config, const char *where, vt_error
     const size_rule rules[] = {
         {"vocabulary", text->vocab_size, 1, MAX_ROWS},
         {"number of positions", text->max_positions, 0, MAX_ROWS},
+        {"pooler width", text->pooler_width, 0, MAX_DIM},
         {"number of token types", text->num_token_types, 0, MAX_DEPTH},
         {"rotated channel pairs", text->has_rope ? text->rope.pairs : 1, 1, VT_ROPE_MAX_PAIRS},
         {"rotated channels", text->has_rope ? 2 * text->rope.pairs : 0, 0,

@@ -74,7 +74,8 @@ typedef struct vt_text_config {
 
     vt_text_pooling pooling;
     int64_t eos_token;        /* VT_TEXT_POOL_EOS */
-    bool tanh_pooler;         /* BERT's dense + tanh */
+    size_t pooler_width;      /* of a linear layer after pooling (BERT, SigLIP); 0: there is none */
+    vt_activation pooler_act;
 
     bool has_lm_head;
     bool tied_lm_head;        /* logits from the token embeddings themselves */
@@ -93,11 +94,14 @@ typedef struct vt_config {
     bool multi_label;         /* scores are sigmoids */
 
     size_t embed_dim;         /* of the space that pictures and text share; 0: there is none */
-    bool vision_projection, text_projection, text_projection_bias;
+    bool vision_projection, text_projection;
     bool has_logit_bias;      /* SigLIP: and scores of pairs are sigmoids */
 
     vt_preprocess preprocess;
 } vt_config;
+
+/* Of what stands for a whole text. */
+size_t vt_config_pooled_width(const vt_text_config *config);
 
 size_t vt_config_num_prefix(const vt_vision_config *config);
 size_t vt_config_num_patches(const vt_vision_config *config); /* at the native size */

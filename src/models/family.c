@@ -9,6 +9,8 @@
 /* The only list of families. The first that matches is taken. */
 static const vt_family *const families[] = {
     &vt_family_hf_vit,
+    &vt_family_clip,
+    &vt_family_siglip,
     &vt_family_timm_vit,
 };
 enum { NUM_FAMILIES = sizeof families / sizeof families[0] };

@@ -106,5 +106,7 @@ size_t vt_checkpoint_dim(const vt_checkpoint *checkpoint, const char *name, size
 
 extern const vt_family vt_family_timm_vit;
 extern const vt_family vt_family_hf_vit;
+extern const vt_family vt_family_clip;
+extern const vt_family vt_family_siglip;
 
 #endif

@@ -34,6 +34,8 @@ static void configure_head(vt_config *out, const json_t *config, const vt_checkp
                        vt_checkpoint_find(checkpoint, "deit.pooler.dense.weight");
 }
 
+static const vt_hub_defaults defaults = {768, 12, 12, 3072, "gelu", 1e-12};
+
 static vt_status configure(vt_config *out, const vt_checkpoint *checkpoint, vt_error *err) {
     const json_t *config = vt_checkpoint_config(checkpoint);
     vt_json_reader r = vt_json_reader_of(config, vt_checkpoint_config_path(checkpoint), err);
@@ -41,8 +43,7 @@ static vt_status configure(vt_config *out, const vt_checkpoint *checkpoint, vt_e
     out->has_vision = true;
     bool is_deit = strcmp(vt_json_string(&r, "model_type", ""), "deit") == 0;
 
-    vt_hub_encoder_config(&vision->encoder, &r);
-    vision->encoder.norm_eps = (float)vt_json_real(&r, "layer_norm_eps", 1e-12);
+    vt_hub_encoder_config(&vision->encoder, &r, &defaults);
     out->architecture = vt_hub_architecture(config);
     vision->image_height = vision->image_width = 224;
     vt_json_size_pair(&r, "image_size", &vision->image_height, &vision->image_width);

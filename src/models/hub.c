@@ -60,11 +60,12 @@ vt_activation vt_hub_activation(vt_json_reader *reader, const char *key, const c
     return VT_ACT_NONE;
 }
 
-void vt_hub_encoder_config(vt_encoder_config *out, vt_json_reader *reader) {
-    out->width = vt_json_size(reader, "hidden_size", 768);
-    out->depth = vt_json_size(reader, "num_hidden_layers", 12);
-    out->mlp_dim = vt_json_size(reader, "intermediate_size", 4 * out->width);
-    size_t num_heads = vt_json_size(reader, "num_attention_heads", 12);
+void vt_hub_encoder_config(vt_encoder_config *out, vt_json_reader *reader,
+                           const vt_hub_defaults *defaults) {
+    out->width = vt_json_size(reader, "hidden_size", defaults->width);
+    out->depth = vt_json_size(reader, "num_hidden_layers", defaults->depth);
+    out->mlp_dim = vt_json_size(reader, "intermediate_size", defaults->mlp_dim);
+    size_t num_heads = vt_json_size(reader, "num_attention_heads", defaults->num_heads);
     if (!reader->status && (num_heads == 0 || out->width % num_heads != 0))
         reader->status = vt_fail(reader->err, VT_ERR_UNSUPPORTED,
                                  "%s: hidden_size %zu is no multiple of num_attention_heads %zu",
@@ -78,7 +79,8 @@ void vt_hub_encoder_config(vt_encoder_config *out, vt_json_reader *reader) {
         .scale = 1.0f / sqrtf((float)(out->width / num_heads)),
     };
     out->norm = VT_NORM_LAYER;
-    out->activation = vt_hub_activation(reader, "hidden_act", "gelu");
+    out->norm_eps = (float)vt_json_real(reader, "layer_norm_eps", defaults->norm_eps);
+    out->activation = vt_hub_activation(reader, "hidden_act", defaults->activation);
 }
 
 vt_status vt_hub_preprocess(vt_preprocess *out, const vt_checkpoint *checkpoint,

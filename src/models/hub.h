@@ -17,8 +17,17 @@ bool vt_hub_is_architecture(const json_t *config, const char *name);
 size_t vt_hub_num_labels(const json_t *config);
 bool vt_hub_is_multi_label(const json_t *config);
 
-/* hidden_size, num_hidden_layers, num_attention_heads, intermediate_size and hidden_act; LayerNorm. */
-void vt_hub_encoder_config(vt_encoder_config *out, vt_json_reader *reader);
+/* What a configuration class has where a file leaves a key out. */
+typedef struct vt_hub_defaults {
+    size_t width, depth, num_heads, mlp_dim;
+    const char *activation;
+    double norm_eps;
+} vt_hub_defaults;
+
+/* hidden_size, num_hidden_layers, num_attention_heads, intermediate_size, hidden_act and layer_norm_eps;
+ * LayerNorm, norm first. */
+void vt_hub_encoder_config(vt_encoder_config *out, vt_json_reader *reader,
+                           const vt_hub_defaults *defaults);
 
 /* The activation of that name in transformers (ACT2FN) or timm; an error names `key`. */
 vt_activation vt_hub_activation(vt_json_reader *reader, const char *key, const char *fallback);

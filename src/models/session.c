@@ -6,7 +6,6 @@
 #include "models/session.h"
 
 #include <math.h>
-#include <stdio.h>
 
 #include "base/error.h"
 
@@ -81,13 +80,6 @@ void vt_session_tell(const vt_session *session, const char *name, const float *d
     stage.shape[stage.ndim++] = columns;
     stage.size = count * (rows ? rows : 1) * columns * sizeof(float);
     session->on_stage(session->stage_user, &stage);
-}
-
-void vt_session_tell_block(const vt_session *session, size_t block, const float *x, size_t count,
-                           size_t rows, size_t columns) {
-    char name[32];
-    snprintf(name, sizeof name, "block%zu", block);
-    vt_session_tell(session, name, x, count, rows, columns);
 }
 
 /* ---- shared by both passes --------------------------------------------------------------------- */

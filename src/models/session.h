@@ -54,7 +54,8 @@ typedef struct vt_text_buffers {
     float *x; /* [batch * tokens][width], the residual stream, then hidden */
     float *rope_cos, *rope_sin, *local_cos, *local_sin; /* [tokens][pairs] */
     vt_encoder_workspace encoder;
-    float *pooled, *dense; /* [batch][width] */
+    float *pooled;         /* [batch][pooled width] */
+    float *undense;        /* [batch][width]: what the pooler's linear layer takes */
     float *embeds;         /* [batch][embed_dim] */
     float *logits;         /* [batch * tokens][vocab_size] */
     vt_kv_cache cache;
@@ -90,10 +91,6 @@ struct vt_session {
 /* Hands [count][rows][columns] to whoever listens; rows == 0: the stage is [count][columns]. */
 void vt_session_tell(const vt_session *session, const char *name, const float *data, size_t count,
                      size_t rows, size_t columns);
-
-/* "block3", and the residual stream, as above. */
-void vt_session_tell_block(const vt_session *session, size_t block, const float *x, size_t count,
-                           size_t rows, size_t columns);
 
 /* rows[count][n] scaled to length 1 each. */
 void vt_normalize_rows(const vt_kernels *kernels, float *rows, size_t count, size_t n);

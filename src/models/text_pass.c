@@ -4,6 +4,7 @@
  * cache of keys and values.
  */
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/error.h"
@@ -27,8 +28,8 @@ static void carve(vt_text_pass *out, vt_arena *arena, const vt_model *model, siz
     b->local_cos = vt_take_floats(arena, out->tokens, text->local_rope_theta != 0 ? pairs : 0);
     b->local_sin = vt_take_floats(arena, out->tokens, text->local_rope_theta != 0 ? pairs : 0);
     vt_encoder_workspace_carve(&b->encoder, arena, encoder, model->kernels, rows, num_threads);
-    b->pooled = vt_take_floats(arena, out->batch, encoder->width);
-    b->dense = vt_take_floats(arena, text->tanh_pooler ? out->batch : 0, encoder->width);
+    b->pooled = vt_take_floats(arena, out->batch, vt_config_pooled_width(text));
+    b->undense = vt_take_floats(arena, text->pooler_width ? out->batch : 0, encoder->width);
     b->embeds = vt_take_floats(arena, out->batch, config->embed_dim);
     b->logits = vt_take_floats(arena, text->has_lm_head ? rows : 0, text->vocab_size);
     size_t window = encoder->global_every ? 0 : encoder->window;
@@ -125,6 +126,21 @@ static void embed_token(const vt_model *model, float *row, int64_t id, size_t po
         add_row(row, weights->type0, width);
 }
 
+/* A stage has one name in a model of text alone and another beside a tower of pictures. */
+static void tell(const vt_session *session, const char *alone, const char *beside, const float *data,
+                 size_t rows, size_t columns) {
+    vt_session_tell(session, session->model->config.has_vision ? beside : alone, data,
+                    session->text.count, rows, columns);
+}
+
+static void tell_block(void *user, size_t block, const float *x) {
+    const vt_session *session = user;
+    char alone[32], beside[32];
+    snprintf(alone, sizeof alone, "block%zu", block);
+    snprintf(beside, sizeof beside, "text_block%zu", block);
+    tell(session, alone, beside, x, session->text.length, session->model->config.text.encoder.width);
+}
+
 static void embed(vt_session *session, const vt_compute *compute, const int64_t *ids, size_t first) {
     const vt_model *model = session->model;
     vt_text_pass *pass = &session->text;
@@ -133,16 +149,10 @@ static void embed(vt_session *session, const vt_compute *compute, const int64_t 
     for (size_t row = 0; row < rows; row++)
         embed_token(model, x + row * width, ids[row], first + row % pass->length);
     vt_norm_forward(compute, &model->weights.text.embed_norm, x, width, x, width, rows, width);
-    vt_session_tell(session, "text_embeddings", x, pass->count, pass->length, width);
+    tell(session, "embeddings", "text_embeddings", x, pass->length, width);
 }
 
 /* ---- running ----------------------------------------------------------------------------------- */
-
-static void tell_block(void *user, size_t block, const float *x) {
-    const vt_session *session = user;
-    vt_session_tell_block(session, block, x, session->text.count, session->text.length,
-                          session->model->config.text.encoder.width);
-}
 
 /* The rotations of positions first, first + 1, …, of a sequence that ends with them. */
 static void fill_ropes(vt_session *session, size_t first) {
@@ -186,7 +196,7 @@ static void encode(vt_session *session, const vt_compute *compute, const uint8_t
     vt_encoder_forward(compute, &text->encoder, weights->blocks, &pass->buffers.encoder, x,
                        &encoder_pass);
     vt_norm_forward(compute, &weights->norm, x, width, x, width, pass->count * pass->length, width);
-    vt_session_tell(session, "hidden", x, pass->count, pass->length, width);
+    tell(session, "hidden", "text_features", x, pass->length, width);
 }
 
 static void predict(vt_session *session, const vt_compute *compute) {
@@ -197,7 +207,7 @@ static void predict(vt_session *session, const vt_compute *compute) {
         return;
     vt_dense_forward(compute, &session->model->weights.text.lm_head, pass->buffers.logits, n,
                      pass->buffers.x, width, pass->count * pass->length, (vt_epilogue){0});
-    vt_session_tell(session, "text_logits", pass->buffers.logits, pass->count, pass->length, n);
+    tell(session, "logits", "text_logits", pass->buffers.logits, pass->length, n);
 }
 
 /* The token that stands for a text of `length` tokens. */
@@ -244,7 +254,7 @@ static void pool(vt_session *session, const vt_compute *compute, const int64_t *
     size_t width = text->encoder.width, length = pass->length;
     if (text->pooling == VT_TEXT_POOL_NONE)
         return;
-    float *pooled = text->tanh_pooler ? b->dense : b->pooled;
+    float *pooled = text->pooler_width ? b->undense : b->pooled;
     for (size_t i = 0; i < pass->count; i++) {
         const float *x = b->x + i * length * width;
         if (text->pooling == VT_TEXT_POOL_MEAN)
@@ -253,17 +263,18 @@ static void pool(vt_session *session, const vt_compute *compute, const int64_t *
             memcpy(pooled + i * width, x + pooled_token(text, ids + i * length, length) * width,
                    width * sizeof *pooled);
     }
-    if (text->tanh_pooler)
-        vt_dense_forward(compute, &session->model->weights.text.pooler, b->pooled, width, b->dense,
-                         width, pass->count, (vt_epilogue){.act = VT_ACT_TANH});
-    vt_session_tell(session, "text_pooled", b->pooled, pass->count, 0, width);
+    if (text->pooler_width)
+        vt_dense_forward(compute, &session->model->weights.text.pooler, b->pooled,
+                         text->pooler_width, b->undense, width, pass->count,
+                         (vt_epilogue){.act = text->pooler_act});
+    tell(session, "pooled", "text_pooled", b->pooled, 0, vt_config_pooled_width(text));
 }
 
 /* Into the space that pictures and texts share. */
 static void project(vt_session *session, const vt_compute *compute) {
     const vt_config *config = &session->model->config;
     vt_text_pass *pass = &session->text;
-    size_t width = config->text.encoder.width, n = config->embed_dim;
+    size_t width = vt_config_pooled_width(&config->text), n = config->embed_dim;
     float *embeds = pass->buffers.embeds;
     if (!n || config->text.pooling == VT_TEXT_POOL_NONE)
         return;
@@ -272,9 +283,9 @@ static void project(vt_session *session, const vt_compute *compute) {
                          pass->buffers.pooled, width, pass->count, (vt_epilogue){0});
     else
         memcpy(embeds, pass->buffers.pooled, pass->count * n * sizeof *embeds);
-    vt_session_tell(session, "text_projected", embeds, pass->count, 0, n);
+    tell(session, "projected", "text_features_projected", embeds, 0, n);
     vt_normalize_rows(compute->kernels, embeds, pass->count, n);
-    vt_session_tell(session, "text_embeds", embeds, pass->count, 0, n);
+    tell(session, "text_embeds", "text_embeds", embeds, 0, n);
 }
 
 static vt_status check_ids(const vt_text_config *text, const int64_t *ids, size_t count, size_t first,
@@ -381,6 +392,10 @@ size_t vt_model_vocab_size(const vt_model *model) {
 
 size_t vt_model_text_width(const vt_model *model) {
     return model->config.text.encoder.width;
+}
+
+size_t vt_model_text_pooled_width(const vt_model *model) {
+    return model->config.has_text ? vt_config_pooled_width(&model->config.text) : 0;
 }
 
 size_t vt_model_max_positions(const vt_model *model) {

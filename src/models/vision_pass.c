@@ -169,8 +169,9 @@ static void tell_tokens(const vt_session *session, const char *name, const float
 
 static void tell_block(void *user, size_t block, const float *x) {
     const vt_session *session = user;
-    vt_session_tell_block(session, block, x, session->vision.count, session->vision.shape.num_tokens,
-                          session->model->config.vision.encoder.width);
+    char name[32];
+    snprintf(name, sizeof name, "block%zu", block);
+    tell_tokens(session, name, x);
 }
 
 static void embed(vt_session *session, const vt_compute *compute, const float *pixels) {

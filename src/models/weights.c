@@ -203,11 +203,11 @@ static void bind_text(vt_binder *b, vt_weights *weights, const vt_config *config
     out->blocks = vt_bind_blocks(b);
     if (text->final_norm)
         vt_bind_norm(b, &out->norm, VT_PART_NORM, 0, width);
-    if (text->tanh_pooler)
-        vt_bind_dense(b, &out->pooler, VT_PART_POOLER, 0, width, width, true);
+    if (text->pooler_width)
+        vt_bind_dense(b, &out->pooler, VT_PART_POOLER, 0, text->pooler_width, width, true);
     if (config->text_projection)
-        vt_bind_dense(b, &out->projection, VT_PART_PROJECTION, 0, config->embed_dim, width,
-                      config->text_projection_bias);
+        vt_bind_dense(b, &out->projection, VT_PART_PROJECTION, 0, config->embed_dim,
+                      vt_config_pooled_width(text), false);
     if (text->has_lm_head)
         bind_lm_head(b, out, text);
 }

@@ -7,11 +7,11 @@
 #include "base/memory.h"
 
 /* FNV-1a, which can be continued byte by byte. */
-enum { HASH_BASIS = (int)0x811C9DC5u, HASH_PRIME = 0x01000193 };
+static const uint32_t HASH_BASIS = 0x811C9DC5u, HASH_PRIME = 0x01000193u;
 
 static uint32_t hash_more(uint32_t hash, const char *text, size_t size) {
     for (size_t i = 0; i < size; i++)
-        hash = (hash ^ (unsigned char)text[i]) * (uint32_t)HASH_PRIME;
+        hash = (hash ^ (unsigned char)text[i]) * HASH_PRIME;
     return hash;
 }
 
@@ -95,7 +95,7 @@ vt_status vt_vocab_add(vt_vocab *vocab, const char *token, size_t size, int64_t 
     vt_bytes_append(&vocab->strings, "", 1);
     if (vocab->strings.failed || !reserve(vocab, (size_t)id))
         return vt_fail_memory(err, "the vocabulary", vocab->strings.size);
-    uint32_t hash = hash_more((uint32_t)HASH_BASIS, token, size);
+    uint32_t hash = hash_more(HASH_BASIS, token, size);
     vt_vocab_slot *slot = &vocab->slots[find_slot(vocab, hash, "", 0, token, size)];
     if (slot->id != VT_NO_ID && !replace)
         return vt_fail(err, VT_ERR_FORMAT, "%s: \"%.*s\" is there twice", where,
@@ -118,7 +118,7 @@ void vt_vocab_free(vt_vocab *vocab) {
 int32_t vt_vocab_find(const vt_vocab *vocab, const char *token, size_t size) {
     if (size > vocab->max_bytes || !vocab->count)
         return VT_NO_ID;
-    uint32_t hash = hash_more((uint32_t)HASH_BASIS, token, size);
+    uint32_t hash = hash_more(HASH_BASIS, token, size);
     return vocab->slots[find_slot(vocab, hash, "", 0, token, size)].id;
 }
 
@@ -137,7 +137,7 @@ int32_t vt_vocab_longest(const vt_vocab *vocab, const char *prefix, size_t prefi
         return VT_NO_ID;
     if (size > vocab->max_bytes - prefix_size)
         size = vocab->max_bytes - prefix_size;
-    hashes[0] = hash_more((uint32_t)HASH_BASIS, prefix, prefix_size);
+    hashes[0] = hash_more(HASH_BASIS, prefix, prefix_size);
     for (size_t i = 0; i < size; i++)
         hashes[i + 1] = hash_more(hashes[i], text + i, 1);
     for (size_t n = size; n > 0; n--) {

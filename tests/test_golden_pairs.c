@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Models of pictures and text against transformers: both towers, their shared space and the logits of each
+ * picture with each text (tests/data/golden/README.md).
+ */
+#include "support.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "kernels/kernels.h"
+
+typedef struct golden_pair {
+    const char *name;
+    json_t *tolerances;
+    vt_tensor_file *expected;
+    const char *suffix; /* of the goldens of this pass: ".48x48", "", ".nomask" */
+    size_t stages;      /* compared */
+} golden_pair;
+
+static void compare(golden_pair *c, const char *stage, const float *found, size_t n) {
+    char name[96];
+    snprintf(name, sizeof name, "%s%s", stage, c->suffix);
+    const vt_tensor *expected = vt_tensor_file_find(c->expected, name);
+    if (!expected)
+        return;
+    assert_int_equal(tensor_elements(expected), n);
+    expect_close(name, found, expected->data, n,
+                 json_number_value(json_object_get(c->tolerances, stage)));
+    c->stages++;
+}
+
+static void on_stage(void *user, const vt_tensor *stage) {
+    compare(user, stage->name, stage->data, tensor_elements(stage));
+}
+
+/* [pictures][texts], as the reference makes them: of unit vectors, by exp(scale) and bias. */
+static void compare_logits(golden_pair *c, const vt_model *model, const vt_session *session,
+                           size_t num_texts) {
+    size_t n = vt_model_embed_dim(model);
+    const float *image = vt_session_image_embeds(session), *text = vt_session_text_embeds(session);
+    float logits[16], probabilities[16];
+    assert_true(num_texts <= 16);
+    for (size_t t = 0; t < num_texts; t++) {
+        float cosine = 0;
+        for (size_t i = 0; i < n; i++)
+            cosine += image[i] * text[t * n + i];
+        logits[t] = vt_model_pair_logit(model, cosine);
+        probabilities[t] = 1.0f / (1.0f + expf(-logits[t]));
+    }
+    compare(c, "logits_per_image", logits, num_texts);
+    compare(c, "probs_per_image", probabilities, num_texts);
+}
+
+static void run_text(golden_pair *c, vt_session *session, bool masked) {
+    const vt_tensor *ids = vt_tensor_file_find(c->expected, "input_ids");
+    const vt_tensor *mask = vt_tensor_file_find(c->expected, "attention_mask");
+    uint8_t bytes[256];
+    vt_error err = {0};
+    assert_non_null(ids);
+    assert_int_equal(ids->dtype, VT_DTYPE_I64);
+    for (size_t i = 0; mask && i < tensor_elements(mask); i++)
+        bytes[i] = ((const int64_t *)mask->data)[i] != 0;
+    c->suffix = masked ? "" : ".nomask";
+    expect_ok(vt_session_forward_text(session, ids->data, masked && mask ? bytes : NULL,
+                                      ids->shape[0], ids->shape[1], &err), &err);
+}
+
+static void run_picture(golden_pair *c, const vt_model *model, const vt_tensor *input) {
+    const vt_tensor *ids = vt_tensor_file_find(c->expected, "input_ids");
+    vt_error err = {0};
+    vt_session *session;
+    vt_session_options options = VT_SESSION_OPTIONS_INIT;
+    options.height = input->shape[2];
+    options.width = input->shape[3];
+    options.text_batch = ids->shape[0];
+    options.num_threads = 2;
+    expect_ok(vt_session_create(&session, model, &options, &err), &err);
+    vt_session_on_stage(session, on_stage, c);
+    run_text(c, session, false);
+    run_text(c, session, true);
+    c->suffix = input->name + strlen("input");
+    expect_ok(vt_session_forward(session, input->data, 1, &err), &err);
+    compare_logits(c, model, session, ids->shape[0]);
+    vt_session_destroy(session);
+}
+
+static void test_pair(void **state) {
+    golden_pair c = {.name = *state};
+    vt_error err = {0};
+    json_t *cases = load_json(data_path("golden", "cases.json", NULL)), *entry;
+    size_t i, sizes = 0;
+    json_array_foreach(json_object_get(cases, "cases"), i, entry)
+        if (strcmp(json_string_value(json_object_get(entry, "case")), c.name) == 0)
+            c.tolerances = json_object_get(entry, "suggested_atol");
+    assert_non_null(c.tolerances);
+    expect_ok(vt_tensor_file_open(&c.expected, data_path("golden", c.name, "expected.safetensors", NULL),
+                                  &err), &err);
+    const vt_kernels *kernels;
+    for (size_t k = 0; (kernels = vt_kernels_at(k)) != NULL; k++) {
+        vt_model *model;
+        vt_model_options options = VT_MODEL_OPTIONS_INIT;
+        options.kernels = kernels->name;
+        expect_ok(vt_model_open(&model, data_path("golden", c.name, NULL), &options, &err), &err);
+        const vt_tensor *tensor;
+        for (size_t t = 0; (tensor = vt_tensor_file_at(c.expected, t)) != NULL; t++) {
+            if (strncmp(tensor->name, "input.", 6) == 0) {
+                run_picture(&c, model, tensor);
+                sizes++;
+            }
+        }
+        vt_model_close(model);
+    }
+    /* At least block0, features, pooled, embeddings and logits of a picture, and four of the texts. */
+    assert_true(sizes >= 4 && c.stages >= 8 * sizes);
+    print_message("%s: %zu passes, %zu stages\n", c.name, sizes, c.stages);
+    vt_tensor_file_close(c.expected);
+    json_decref(cases);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        {"hf_clip", test_pair, NULL, NULL, "hf_clip"},
+        {"hf_clip_gelu_eos", test_pair, NULL, NULL, "hf_clip_gelu_eos"},
+        {"hf_siglip", test_pair, NULL, NULL, "hf_siglip"},
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
