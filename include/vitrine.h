@@ -240,7 +240,8 @@ typedef struct vt_session vt_session;
 
 typedef struct vt_session_options {
     size_t struct_size;
-    size_t height, width; /* of the input; 0: the model's own. Rounded to whole patches. */
+    size_t height, width; /* of the input; 0: the model's own. Rounded to whole patches. For a NaFlex
+                           * model as many patches are the budget, whatever the aspect. */
     size_t batch;         /* pictures a forward pass holds at most; 0: 1 */
     size_t text_batch;    /* texts a forward pass holds at most; 0: 1 */
     size_t text_tokens;   /* tokens of a text, or of a step, at most; 0: the model's positions, 512 at
@@ -275,6 +276,24 @@ void vt_session_on_stage(vt_session *session, vt_stage_fn fn, void *user);
 
 /* Runs `count` (1..batch) normalised pictures, pixels[count][3][height][width]. */
 vt_status vt_session_forward(vt_session *session, const float *pixels, size_t count, vt_error *err);
+
+/* ---- pictures that keep their aspect (SigLIP 2 NaFlex) ---- */
+
+/* Whether each picture has an input size of its own. */
+bool vt_model_is_naflex(const vt_model *model);
+
+/* The input size of a picture: the session's, or, for a NaFlex model, the largest of its aspect that the
+ * session's budget of patches allows. vt_session_preprocess_to fills pixels[3][height][width] of it. */
+vt_status vt_session_fit_size(const vt_session *session, const vt_image *image, size_t *height,
+                              size_t *width, vt_error *err);
+vt_status vt_session_preprocess_to(const vt_session *session, float *pixels, const vt_image *image,
+                                   size_t height, size_t width, vt_error *err);
+
+/* Runs `count` pictures, each pixels[i][3][heights[i]][widths[i]], padded to one length and masked. May
+ * allocate a position table the first time that it meets a size. */
+vt_status vt_session_forward_naflex(vt_session *session, const float *const *pixels,
+                                    const size_t *heights, const size_t *widths, size_t count,
+                                    vt_error *err);
 
 /* Results of the last forward pass, owned by the session and valid until the next. */
 const float *vt_session_logits(const vt_session *session); /* [count][num_classes]; NULL: no head */

@@ -37,20 +37,20 @@ static void on_stage(void *user, const vt_tensor *stage) {
 
 /* [pictures][texts], as the reference makes them: of unit vectors, by exp(scale) and bias. */
 static void compare_logits(golden_pair *c, const vt_model *model, const vt_session *session,
-                           size_t num_texts) {
-    size_t n = vt_model_embed_dim(model);
+                           size_t num_pictures, size_t num_texts) {
+    size_t n = vt_model_embed_dim(model), pairs = num_pictures * num_texts;
     const float *image = vt_session_image_embeds(session), *text = vt_session_text_embeds(session);
     float logits[16], probabilities[16];
-    assert_true(num_texts <= 16);
-    for (size_t t = 0; t < num_texts; t++) {
+    assert_true(pairs <= 16);
+    for (size_t pair = 0; pair < pairs; pair++) {
         float cosine = 0;
         for (size_t i = 0; i < n; i++)
-            cosine += image[i] * text[t * n + i];
-        logits[t] = vt_model_pair_logit(model, cosine);
-        probabilities[t] = 1.0f / (1.0f + expf(-logits[t]));
+            cosine += image[pair / num_texts * n + i] * text[pair % num_texts * n + i];
+        logits[pair] = vt_model_pair_logit(model, cosine);
+        probabilities[pair] = 1.0f / (1.0f + expf(-logits[pair]));
     }
-    compare(c, "logits_per_image", logits, num_texts);
-    compare(c, "probs_per_image", probabilities, num_texts);
+    compare(c, "logits_per_image", logits, pairs);
+    compare(c, "probs_per_image", probabilities, pairs);
 }
 
 static void run_text(golden_pair *c, vt_session *session, bool masked) {
@@ -82,7 +82,7 @@ static void run_picture(golden_pair *c, const vt_model *model, const vt_tensor *
     run_text(c, session, true);
     c->suffix = input->name + strlen("input");
     expect_ok(vt_session_forward(session, input->data, 1, &err), &err);
-    compare_logits(c, model, session, ids->shape[0]);
+    compare_logits(c, model, session, 1, ids->shape[0]);
     vt_session_destroy(session);
 }
 
@@ -119,11 +119,70 @@ static void test_pair(void **state) {
     json_decref(cases);
 }
 
+/* Four pictures of different aspects in one padded batch, and each alone: the real tokens, the pooled
+ * vectors and the logits. */
+static void run_naflex(golden_pair *c, const vt_model *model, size_t first, size_t count) {
+    static const char *const names[] = {"input.48x48", "input.32x64", "input.72x24", "input.40x40"};
+    const float *pixels[4];
+    size_t heights[4], widths[4];
+    vt_error err = {0};
+    vt_session *session;
+    vt_session_options options = VT_SESSION_OPTIONS_INIT;
+    const vt_tensor *ids = vt_tensor_file_find(c->expected, "input_ids");
+    const float *expected = f32_tensor(c->expected, "image_embeds")->data;
+    const float *pooled = f32_tensor(c->expected, "pooled")->data;
+    size_t n = vt_model_embed_dim(model), num_texts = ids->shape[0];
+    options.batch = count;
+    options.text_batch = num_texts;
+    expect_ok(vt_session_create(&session, model, &options, &err), &err);
+    for (size_t i = 0; i < count; i++) {
+        const vt_tensor *input = f32_tensor(c->expected, names[first + i]);
+        pixels[i] = input->data;
+        heights[i] = input->shape[2];
+        widths[i] = input->shape[3];
+    }
+    vt_session_on_stage(session, count == 4 ? on_stage : NULL, c);
+    run_text(c, session, true); /* there is no mask: the goldens' names have no suffix */
+    expect_ok(vt_session_forward_naflex(session, pixels, heights, widths, count, &err), &err);
+    expect_close("image_embeds", vt_session_image_embeds(session), expected + first * n, count * n,
+                 json_number_value(json_object_get(c->tolerances, "image_embeds")));
+    expect_close("pooled", vt_session_pooled(session), pooled + first * n, count * n,
+                 json_number_value(json_object_get(c->tolerances, "pooled")));
+    if (count == 4)
+        compare_logits(c, model, session, count, num_texts);
+    vt_session_destroy(session);
+}
+
+static void test_naflex(void **state) {
+    golden_pair c = {.name = *state};
+    vt_error err = {0};
+    vt_model *model;
+    json_t *cases = load_json(data_path("golden", "cases.json", NULL)), *entry;
+    size_t i;
+    json_array_foreach(json_object_get(cases, "cases"), i, entry)
+        if (strcmp(json_string_value(json_object_get(entry, "case")), c.name) == 0)
+            c.tolerances = json_object_get(entry, "suggested_atol");
+    assert_non_null(c.tolerances);
+    expect_ok(vt_tensor_file_open(&c.expected, data_path("golden", c.name, "expected.safetensors", NULL),
+                                  &err), &err);
+    expect_ok(vt_model_open(&model, data_path("golden", c.name, NULL), NULL, &err), &err);
+    assert_true(vt_model_is_naflex(model));
+    run_naflex(&c, model, 0, 4);
+    /* pos, features, pooled, image_embeds, text_embeds and logits_per_image of the padded batch */
+    assert_int_equal(c.stages, 6);
+    for (size_t picture = 0; picture < 4; picture++)
+        run_naflex(&c, model, picture, 1);
+    vt_model_close(model);
+    vt_tensor_file_close(c.expected);
+    json_decref(cases);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         {"hf_clip", test_pair, NULL, NULL, "hf_clip"},
         {"hf_clip_gelu_eos", test_pair, NULL, NULL, "hf_clip_gelu_eos"},
         {"hf_siglip", test_pair, NULL, NULL, "hf_siglip"},
+        {"hf_siglip2_naflex", test_naflex, NULL, NULL, "hf_siglip2_naflex"},
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

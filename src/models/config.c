@@ -60,6 +60,10 @@ static vt_status check_vision(const vt_config *config, const char *where, vt_err
     vt_status status = check_encoder(&vision->encoder, where, err);
     if (!status)
         status = check_sizes(rules, sizeof rules / sizeof rules[0], where, err);
+    if (!status && vision->naflex && (config->preprocess.max_num_patches == 0 ||
+                                      config->preprocess.max_num_patches > MAX_DIM))
+        status = vt_fail(err, VT_ERR_UNSUPPORTED, "%s: a budget of %zu patches", where,
+                         config->preprocess.max_num_patches);
     if (!status && vision->pooling == VT_POOL_TOKEN && vision->num_class_tokens == 0)
         status = vt_fail(err, VT_ERR_UNSUPPORTED, "%s: pools the class token, but has none", where);
     if (!status && vision->has_rope && vision->rope.pairs * 2 != vision->encoder.attention.head_dim)

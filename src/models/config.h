@@ -19,6 +19,8 @@ typedef struct vt_vision_config {
     size_t image_height, image_width;
     size_t patch_size;
     bool patch_bias;
+    bool patch_channels_last; /* the patch layer is a linear one over [row][column][channel] */
+    bool naflex;              /* each picture keeps its aspect, within a budget of patches (SigLIP 2) */
 
     /* Prefix tokens, in this order; the first num_pos_prefix have a row in the position table. */
     size_t num_class_tokens, num_distill_tokens, num_registers;

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT
  *
- * SigLIP as Hugging Face transformers saves it: no class token, attention pooling, a text tower that sees
- * all its tokens and is pooled at the last, scores of pairs by sigmoid. Source: transformers 4.57,
- * models/siglip/modeling_siglip.py and configuration_siglip.py.
+ * SigLIP and SigLIP 2 as Hugging Face transformers saves them: no class token, attention pooling, a text
+ * tower that sees all its tokens and is pooled at the last, scores of pairs by sigmoid. "siglip2" is the
+ * NaFlex kind, whose pictures keep their aspect; SigLIP 2 of a fixed size is a "siglip". Source:
+ * transformers 4.57, models/siglip/ and models/siglip2/.
  */
+#include <math.h>
 #include <string.h>
 
 #include "base/error.h"
@@ -14,8 +16,8 @@ static const vt_hub_defaults defaults = {768, 12, 12, 3072, "gelu_pytorch_tanh",
 
 static bool matches(const json_t *config) {
     const char *type = json_string_value(json_object_get(config, "model_type"));
-    return type && (strcmp(type, "siglip") == 0 || strcmp(type, "siglip_vision_model") == 0 ||
-                    strcmp(type, "siglip_text_model") == 0);
+    return type && (strncmp(type, "siglip_", 7) == 0 || strncmp(type, "siglip2_", 8) == 0 ||
+                    strcmp(type, "siglip") == 0 || strcmp(type, "siglip2") == 0);
 }
 
 static void configure_vision(vt_config *out, vt_json_reader *r) {
@@ -30,6 +32,15 @@ static void configure_vision(vt_config *out, vt_json_reader *r) {
     vision->pos_resize = VT_POS_RESIZE_BICUBIC;
     vision->final_norm = true;
     vision->pooling = vt_json_bool(r, "vision_use_head", true) ? VT_POOL_MAP : VT_POOL_AVG;
+}
+
+/* The table is a square of num_patches rows; the patches come as vectors, row, column, channel. */
+static void configure_naflex(vt_config *out, vt_json_reader *r) {
+    vt_vision_config *vision = &out->vision;
+    size_t side = (size_t)sqrt((double)vt_json_size(r, "num_patches", 256));
+    vision->image_height = vision->image_width = side * vision->patch_size;
+    vision->naflex = vision->patch_channels_last = true;
+    vision->pos_resize = VT_POS_RESIZE_BILINEAR_ANTIALIAS;
 }
 
 static void configure_text(vt_config *out, vt_json_reader *r) {
@@ -48,8 +59,9 @@ static vt_status configure(vt_config *out, const vt_checkpoint *checkpoint, vt_e
     const json_t *config = vt_checkpoint_config(checkpoint);
     const char *where = vt_checkpoint_config_path(checkpoint);
     const char *type = json_string_value(json_object_get(config, "model_type"));
-    bool both = strcmp(type, "siglip") == 0;
-    bool has_vision = both || strcmp(type, "siglip_vision_model") == 0;
+    bool naflex = strncmp(type, "siglip2", 7) == 0;
+    bool both = strcmp(type, "siglip") == 0 || strcmp(type, "siglip2") == 0;
+    bool has_vision = both || strstr(type, "_vision_model");
     vt_json_reader vision = vt_json_reader_of(
         both ? json_object_get(config, "vision_config") : config, where, err);
     vt_json_reader text = vt_json_reader_of(
@@ -58,6 +70,8 @@ static vt_status configure(vt_config *out, const vt_checkpoint *checkpoint, vt_e
     out->architecture = vt_hub_architecture(config);
     if (has_vision)
         configure_vision(out, &vision);
+    if (has_vision && naflex)
+        configure_naflex(out, &vision);
     if (both || !has_vision)
         configure_text(out, &text);
     if (vision.status || text.status)
@@ -70,8 +84,10 @@ static vt_status configure(vt_config *out, const vt_checkpoint *checkpoint, vt_e
                            "%s: texts are projected to %zu, pictures have %zu", where,
                            out->text.pooler_width, out->embed_dim);
     }
-    return has_vision ? vt_hub_preprocess(&out->preprocess, checkpoint, "SiglipImageProcessor", err)
-                      : VT_OK;
+    if (!has_vision)
+        return VT_OK;
+    return vt_hub_preprocess(&out->preprocess, checkpoint,
+                             naflex ? "Siglip2ImageProcessor" : "SiglipImageProcessor", err);
 }
 
 static const vt_tensor_name vision_names[] = {

@@ -32,6 +32,9 @@ typedef struct vt_vision_pass {
     vt_vision_shape shape;
     vt_vision_buffers buffers;
     const float *pos;  /* the table at this grid, the model's */
+    float *item_pos;   /* [batch][num_patches][width], where each picture has a grid of its own */
+    uint8_t *item_mask; /* [batch][num_tokens], likewise */
+    const uint8_t *mask; /* item_mask after a pass of such pictures, else NULL */
     vt_rope rope;
     vt_grid_bias *grid_biases; /* [depth], or NULL */
     const vt_attention_bias **biases;
@@ -47,6 +50,12 @@ vt_status vt_vision_measure(size_t *bytes, const vt_model *model, const vt_visio
 vt_status vt_vision_create(vt_vision_pass *out, const vt_model *model, const vt_vision_shape *shape,
                            size_t num_threads, vt_error *err);
 void vt_vision_destroy(vt_vision_pass *pass);
+
+/* Everything after the embeddings, which are in buffers.x: blocks, pooling, head. */
+void vt_vision_finish(vt_session *session);
+
+/* Tells [count][num_tokens][width]. */
+void vt_vision_tell_tokens(const vt_session *session, const char *name, const float *x);
 
 /* ---- text -------------------------------------------------------------------------------------- */
 

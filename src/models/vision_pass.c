@@ -16,6 +16,7 @@ enum { MAX_SIDE = 1 << 20, MAX_BATCH = 1 << 16 };
 vt_status vt_vision_find_shape(vt_vision_shape *out, const vt_model *model, size_t batch,
                                size_t height, size_t width, vt_error *err) {
     const vt_vision_config *config = &model->config.vision;
+    bool natural = !height && !width;
     height = height ? height : config->image_height;
     width = width ? width : config->image_width;
     batch = batch ? batch : 1;
@@ -27,6 +28,8 @@ vt_status vt_vision_find_shape(vt_vision_shape *out, const vt_model *model, size
     out->grid_h = vt_model_round_to_patches(model, height) / config->patch_size;
     out->grid_w = vt_model_round_to_patches(model, width) / config->patch_size;
     out->num_patches = out->grid_h * out->grid_w;
+    if (config->naflex && natural)
+        out->num_patches = model->config.preprocess.max_num_patches;
     out->num_tokens = vt_config_num_prefix(config) + out->num_patches;
     return VT_OK;
 }
@@ -58,6 +61,10 @@ static void carve(vt_vision_pass *out, vt_arena *arena, const vt_model *model,
     b->logits = vt_take_floats(arena, shape->batch, config->num_classes);
     b->logits_distill = vt_take_floats(arena, config->distill_head ? shape->batch : 0,
                                        config->num_classes);
+    if (vision->naflex) {
+        out->item_pos = vt_take_floats(arena, rows, width);
+        out->item_mask = vt_arena_take(arena, rows, 1);
+    }
     if (vision->has_grid_bias) {
         out->grid_biases = vt_arena_take(arena, depth, sizeof *out->grid_biases);
         out->biases = vt_arena_take(arena, depth, sizeof *out->biases);
@@ -162,7 +169,7 @@ vt_status vt_session_preprocess(const vt_session *session, float *pixels, const 
 
 /* ---- running ----------------------------------------------------------------------------------- */
 
-static void tell_tokens(const vt_session *session, const char *name, const float *x) {
+void vt_vision_tell_tokens(const vt_session *session, const char *name, const float *x) {
     vt_session_tell(session, name, x, session->vision.count, session->vision.shape.num_tokens,
                     session->model->config.vision.encoder.width);
 }
@@ -171,7 +178,7 @@ static void tell_block(void *user, size_t block, const float *x) {
     const vt_session *session = user;
     char name[32];
     snprintf(name, sizeof name, "block%zu", block);
-    tell_tokens(session, name, x);
+    vt_vision_tell_tokens(session, name, x);
 }
 
 static void embed(vt_session *session, const vt_compute *compute, const float *pixels) {
@@ -191,7 +198,7 @@ static void embed(vt_session *session, const vt_compute *compute, const float *p
                            shape->grid_h, shape->grid_w, pos, b->columns);
     vt_norm_forward(compute, &weights->pre_norm, b->x, width, b->x, width,
                     session->vision.count * shape->num_tokens, width);
-    tell_tokens(session, "embeddings", b->x);
+    vt_vision_tell_tokens(session, "embeddings", b->x);
 }
 
 static void encode(vt_session *session, const vt_compute *compute) {
@@ -204,13 +211,14 @@ static void encode(vt_session *session, const vt_compute *compute) {
         .tokens = session->vision.shape.num_tokens,
         .rope = config->has_rope ? &session->vision.rope : NULL,
         .biases = session->vision.biases,
+        .key_mask = session->vision.mask,
         .on_block = session->on_stage ? tell_block : NULL,
         .user = session,
     };
     vt_encoder_forward(compute, &config->encoder, weights->blocks, &b->encoder, b->x, &pass);
     vt_norm_forward(compute, &weights->norm, b->x, width, b->x, width, pass.batch * pass.tokens,
                     width);
-    tell_tokens(session, "features", b->x);
+    vt_vision_tell_tokens(session, "features", b->x);
 }
 
 /* DeiT: the class token's head and the distillation token's, averaged. */
@@ -274,23 +282,35 @@ static void project(vt_session *session, const vt_compute *compute) {
     vt_session_tell(session, "image_embeds", b->embeds, count, 0, n);
 }
 
-vt_status vt_session_forward(vt_session *session, const float *pixels, size_t count, vt_error *err) {
+void vt_vision_finish(vt_session *session) {
     const vt_model *model = session->model;
     vt_vision_buffers *b = &session->vision.buffers;
+    const vt_compute compute = {model->kernels, session->pool};
+    size_t count = session->vision.count;
+    encode(session, &compute);
+    vt_pooler_forward(&compute, &model->weights.vision.pooler, &b->pooler, b->pooled, b->x,
+                      session->vision.mask, count, session->vision.shape.num_tokens,
+                      vt_config_num_prefix(&model->config.vision));
+    vt_session_tell(session, "pooled", b->pooled, count, 0, model->config.vision.encoder.width);
+    classify(session, &compute);
+    project(session, &compute);
+}
+
+vt_status vt_session_forward(vt_session *session, const float *pixels, size_t count, vt_error *err) {
+    const vt_model *model = session->model;
     if (!model->config.has_vision)
         return vt_fail(err, VT_ERR_UNSUPPORTED, "this model takes no pictures");
     if (count == 0 || count > session->vision.shape.batch)
         return vt_fail(err, VT_ERR_ARGUMENT, "a session for %zu pictures was given %zu",
                        session->vision.shape.batch, count);
+    if (session->vision.shape.num_patches != session->vision.shape.grid_h * session->vision.shape.grid_w)
+        return vt_fail(err, VT_ERR_UNSUPPORTED,
+                       "a session for pictures of any aspect takes them one size each");
     const vt_compute compute = {model->kernels, session->pool};
     session->vision.count = count;
+    session->vision.mask = NULL;
     embed(session, &compute, pixels);
-    encode(session, &compute);
-    vt_pooler_forward(&compute, &model->weights.vision.pooler, &b->pooler, b->pooled, b->x, count,
-                      session->vision.shape.num_tokens, vt_config_num_prefix(&model->config.vision));
-    vt_session_tell(session, "pooled", b->pooled, count, 0, model->config.vision.encoder.width);
-    classify(session, &compute);
-    project(session, &compute);
+    vt_vision_finish(session);
     return VT_OK;
 }
 

@@ -46,6 +46,21 @@ static void bind_grid_biases(vt_binder *b, vt_vision_weights *out, const vt_visi
         out->grid_biases[i] = vt_bind_floats(b, VT_PART_GRID_BIAS, i, "", table, 2);
 }
 
+/* A linear layer over [row][column][channel] as a convolution's over [channel][row][column]. */
+static void pack_channels_last(vt_binder *b, vt_packed *out, const vt_tensor *tensor, size_t patch) {
+    size_t width = b->encoder->width, area = patch * patch, k = 3 * area;
+    const size_t matrix[] = {width, k};
+    const float *stored = tensor ? vt_bind_floats(b, VT_PART_PATCH, 0, ".weight", matrix, 2) : NULL;
+    float *turned = b->status ? NULL : vt_bind_own(b, width * k, sizeof *turned);
+    if (!stored || !turned)
+        return;
+    for (size_t row = 0; row < width; row++)
+        for (size_t at = 0; at < area; at++)
+            for (size_t c = 0; c < 3; c++)
+                turned[row * k + c * area + at] = stored[row * k + at * 3 + c];
+    vt_pack_rows(b->kernels, out, 0, turned, width);
+}
+
 static void bind_embeddings(vt_binder *b, vt_vision_weights *out, const vt_vision_config *config) {
     size_t width = config->encoder.width, patch = config->patch_size;
     const size_t kernel[] = {width, 3, patch, patch};
@@ -53,7 +68,10 @@ static void bind_embeddings(vt_binder *b, vt_vision_weights *out, const vt_visio
     embed->patch_size = patch;
     const vt_tensor *weight = vt_bind_require(b, VT_PART_PATCH, 0, ".weight");
     vt_bind_create_packed(b, &embed->proj.weight, width, 3 * patch * patch);
-    vt_bind_pack(b, &embed->proj.weight, 0, width, weight, kernel, 4);
+    if (config->patch_channels_last)
+        pack_channels_last(b, &embed->proj.weight, weight, patch);
+    else
+        vt_bind_pack(b, &embed->proj.weight, 0, width, weight, kernel, 4);
     if (config->patch_bias)
         embed->proj.bias = vt_bind_vector(b, VT_PART_PATCH, 0, ".bias", width);
     bind_prefix(b, embed, config);

@@ -42,19 +42,27 @@ static void write_prefix(const vt_patch_embed *embed, float *x, const float *pos
     }
 }
 
+void vt_patch_embed_padded(const vt_compute *compute, const vt_patch_embed *embed, float *x,
+                           const float *pixels, size_t grid_h, size_t grid_w, size_t rows,
+                           const float *pos, float *columns) {
+    size_t width = embed->proj.weight.n, per_patch = embed->proj.weight.k;
+    size_t num_patches = grid_h * grid_w;
+    im2col_call call = {columns, pixels, embed->patch_size, grid_h, grid_w};
+    vt_epilogue add_positions = {.residual = pos ? pos + embed->num_pos_prefix * width : NULL};
+    vt_pool_run(compute->pool, im2col_task, &call, grid_h);
+    memset(columns + num_patches * per_patch, 0, (rows - num_patches) * per_patch * sizeof *columns);
+    write_prefix(embed, x, pos);
+    vt_dense_forward(compute, &embed->proj, x + embed->num_prefix * width, width, columns, per_patch,
+                     rows, add_positions);
+}
+
 void vt_patch_embed_forward(const vt_compute *compute, const vt_patch_embed *embed, float *x,
                             const float *pixels, size_t count, size_t grid_h, size_t grid_w,
                             const float *pos, float *columns) {
-    size_t width = embed->proj.weight.n, per_patch = embed->proj.weight.k;
     size_t num_patches = grid_h * grid_w;
-    vt_epilogue add_positions = {.residual = pos ? pos + embed->num_pos_prefix * width : NULL};
     for (size_t item = 0; item < count; item++) {
-        im2col_call call = {columns, pixels, embed->patch_size, grid_h, grid_w};
-        vt_pool_run(compute->pool, im2col_task, &call, grid_h);
-        write_prefix(embed, x, pos);
-        vt_dense_forward(compute, &embed->proj, x + embed->num_prefix * width, width, columns,
-                         per_patch, num_patches, add_positions);
-        x += (embed->num_prefix + num_patches) * width;
-        pixels += num_patches * per_patch;
+        vt_patch_embed_padded(compute, embed, x, pixels, grid_h, grid_w, num_patches, pos, columns);
+        x += (embed->num_prefix + num_patches) * embed->proj.weight.n;
+        pixels += num_patches * embed->proj.weight.k;
     }
 }

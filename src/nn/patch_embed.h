@@ -26,4 +26,10 @@ void vt_patch_embed_forward(const vt_compute *compute, const vt_patch_embed *emb
                             const float *pixels, size_t count, size_t grid_h, size_t grid_w,
                             const float *pos, float *columns);
 
+/* One picture whose grid may be smaller than the `rows` of patches that it is given: the rest are patches
+ * of zeros (NaFlex). pos has num_pos_prefix + rows rows. */
+void vt_patch_embed_padded(const vt_compute *compute, const vt_patch_embed *embed, float *x,
+                           const float *pixels, size_t grid_h, size_t grid_w, size_t rows,
+                           const float *pos, float *columns);
+
 #endif

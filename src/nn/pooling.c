@@ -61,7 +61,7 @@ static void pool_mean_max(float *out, const float *x, size_t tokens, size_t widt
 
 static void pool_map(const vt_compute *compute, const vt_pooler *pooler,
                      const vt_pooler_workspace *workspace, float *out, const float *x,
-                     size_t tokens) {
+                     const uint8_t *mask, size_t tokens) {
     const vt_map_head *map = &pooler->map;
     const vt_attention_shape *shape = &map->attention;
     size_t width = pooler->width, kv_ld = map->kv.weight.n, head_dim = shape->head_dim;
@@ -74,7 +74,7 @@ static void pool_map(const vt_compute *compute, const vt_pooler *pooler,
     vt_attention_args args = {
         .q = map->query, .k = workspace->kv, .v = workspace->kv + kv_ld / 2,
         .q_ld = width, .kv_ld = kv_ld, .out = attended, .out_ld = width,
-        .batch = 1, .q_tokens = 1, .kv_tokens = tokens,
+        .batch = 1, .q_tokens = 1, .kv_tokens = tokens, .key_mask = mask,
     };
     vt_attention(compute, shape, &args, workspace->scratch);
     vt_dense_forward(compute, &map->proj, out, width, attended, width, 1, (vt_epilogue){0});
@@ -85,8 +85,8 @@ static void pool_map(const vt_compute *compute, const vt_pooler *pooler,
 
 /* out[width] from the tokens of one picture. */
 static void pool_one(const vt_compute *compute, const vt_pooler *pooler,
-                     const vt_pooler_workspace *workspace, float *out, const float *x, size_t tokens,
-                     size_t num_prefix) {
+                     const vt_pooler_workspace *workspace, float *out, const float *x,
+                     const uint8_t *mask, size_t tokens, size_t num_prefix) {
     size_t width = pooler->width, skip = pooler->include_prefix ? 0 : num_prefix;
     const float *patches = x + skip * width;
     switch (pooler->kind) {
@@ -107,7 +107,7 @@ static void pool_one(const vt_compute *compute, const vt_pooler *pooler,
         pool_mean_max(out, patches, tokens - skip, width);
         break;
     case VT_POOL_MAP:
-        pool_map(compute, pooler, workspace, out, patches, tokens - skip);
+        pool_map(compute, pooler, workspace, out, patches, mask ? mask + skip : NULL, tokens - skip);
         break;
     case VT_POOL_KIND_COUNT:
         break;
@@ -116,12 +116,13 @@ static void pool_one(const vt_compute *compute, const vt_pooler *pooler,
 
 void vt_pooler_forward(const vt_compute *compute, const vt_pooler *pooler,
                        const vt_pooler_workspace *workspace, float *pooled, const float *x,
-                       size_t count, size_t tokens, size_t num_prefix) {
+                       const uint8_t *mask, size_t count, size_t tokens, size_t num_prefix) {
     size_t width = pooler->width;
     bool dense = pooler->dense.weight.panels;
     for (size_t item = 0; item < count; item++, x += tokens * width, pooled += width) {
         float *vector = dense ? workspace->undense : pooled;
-        pool_one(compute, pooler, workspace, vector, x, tokens, num_prefix);
+        pool_one(compute, pooler, workspace, vector, x, mask ? mask + item * tokens : NULL, tokens,
+                 num_prefix);
         vt_norm_forward(compute, &pooler->norm, vector, width, vector, width, 1, width);
         if (dense)
             vt_dense_forward(compute, &pooler->dense, pooled, width, vector, width, 1,

@@ -54,10 +54,11 @@ typedef struct vt_pooler_workspace {
 void vt_pooler_workspace_carve(vt_pooler_workspace *out, vt_arena *arena, const vt_pooler *pooler,
                                const vt_kernels *kernels, size_t tokens, size_t num_threads);
 
-/* pooled[count][width] from x[count][tokens][width], whose first num_prefix tokens are no patches. */
+/* pooled[count][width] from x[count][tokens][width], whose first num_prefix tokens are no patches.
+ * mask[count][tokens] is 0 where a token is padding, which VT_POOL_MAP leaves out; NULL: none is. */
 void vt_pooler_forward(const vt_compute *compute, const vt_pooler *pooler,
                        const vt_pooler_workspace *workspace, float *pooled, const float *x,
-                       size_t count, size_t tokens, size_t num_prefix);
+                       const uint8_t *mask, size_t count, size_t tokens, size_t num_prefix);
 
 /* out[width] = the mean of x[tokens][width]. */
 void vt_pool_mean(float *out, const float *x, size_t tokens, size_t width);
