@@ -176,6 +176,7 @@ typedef struct vt_model_options {
     const char *labels_path;  /* a text file, one label a line; NULL: the configuration's own */
     const char *kernels;      /* "avx512", "avx2", "neon", "scalar"; NULL: the fastest here */
     vt_pos_resize pos_resize;
+    size_t patch_size;        /* patches to run with, the kernels resized (FlexiViT); 0: the model's */
     vt_log_fn log;            /* NULL: warnings are dropped */
     void *log_user;
 } vt_model_options;
@@ -348,6 +349,58 @@ size_t vt_model_top_k(const vt_model *model, const float *logits, vt_prediction 
 /* Preprocess, forward and top k of one picture. VT_ERR_UNSUPPORTED when the model has no classifier. */
 vt_status vt_classify_image(vt_session *session, const vt_image *image, vt_prediction *out, size_t k,
                             vt_error *err);
+
+/* ---- tokenizers -------------------------------------------------------------------------------- */
+
+/* Text to token ids and back, as the tokenizer.json of a checkpoint says (docs/TOKENIZERS.md). Does not
+ * change after it is opened and may be shared by any number of threads. */
+typedef struct vt_tokenizer vt_tokenizer;
+
+/* Opens a tokenizer.json, or the one in a directory. */
+vt_status vt_tokenizer_open(vt_tokenizer **out, const char *path, vt_error *err);
+
+/* A tokenizer of plain bytes: 256 tokens, an id is the byte's value. */
+vt_status vt_tokenizer_bytes(vt_tokenizer **out, vt_error *err);
+void vt_tokenizer_close(vt_tokenizer *tokenizer);
+
+/* How many tokens a text becomes, at most and at least, special tokens included. */
+typedef struct vt_token_lengths {
+    size_t max_length;   /* 0: the text is not cut */
+    size_t pad_length;   /* 0: no padding, unless to a multiple */
+    size_t pad_multiple; /* 0 or 1: of any length */
+    int64_t pad_id;
+    bool truncate_left, pad_left; /* cut or fill the beginning, not the end */
+} vt_token_lengths;
+
+/* "truncation" and "padding" of the file; zero where it has none. */
+void vt_tokenizer_lengths(const vt_tokenizer *tokenizer, vt_token_lengths *out);
+
+/* The ids of `size` bytes of UTF-8; what is not well-formed is taken for U+FFFD. Special tokens that stand
+ * in the text are found with and without add_special_tokens, which puts those around it that the model
+ * expects. `encode` cuts and pads as the file says, `encode_to` as `lengths` says. On success the caller
+ * owns *ids: release with vt_ids_free. */
+vt_status vt_tokenizer_encode(const vt_tokenizer *tokenizer, const char *text, size_t size,
+                              bool add_special_tokens, int64_t **ids, size_t *count, vt_error *err);
+vt_status vt_tokenizer_encode_to(const vt_tokenizer *tokenizer, const char *text, size_t size,
+                                 bool add_special_tokens, const vt_token_lengths *lengths,
+                                 int64_t **ids, size_t *count, vt_error *err);
+void vt_ids_free(int64_t *ids);
+
+/* The text of ids, unknown ones left out. A NUL follows its *size bytes (`size` may be NULL); release with
+ * vt_text_free. */
+vt_status vt_tokenizer_decode(const vt_tokenizer *tokenizer, const int64_t *ids, size_t count,
+                              bool skip_special_tokens, char **text, size_t *size, vt_error *err);
+void vt_text_free(char *text);
+
+/* One more than the largest id. */
+size_t vt_tokenizer_vocab_size(const vt_tokenizer *tokenizer);
+
+/* A token's string as the vocabulary has it, owned by the tokenizer; NULL when there is none of that id.
+ * A NUL follows its *size bytes (`size` may be NULL). */
+const char *vt_tokenizer_token(const vt_tokenizer *tokenizer, int64_t id, size_t *size);
+
+/* The id of a token's string; -1 when there is none. */
+int64_t vt_tokenizer_id(const vt_tokenizer *tokenizer, const char *token, size_t size);
 
 #ifdef __cplusplus
 }

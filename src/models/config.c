@@ -11,8 +11,15 @@ size_t vt_config_num_prefix(const vt_vision_config *config) {
     return config->num_class_tokens + config->num_distill_tokens + config->num_registers;
 }
 
+void vt_config_native_grid(const vt_vision_config *config, size_t *grid_h, size_t *grid_w) {
+    *grid_h = config->image_height / config->patch_size;
+    *grid_w = config->image_width / config->patch_size;
+}
+
 size_t vt_config_num_patches(const vt_vision_config *config) {
-    return (config->image_height / config->patch_size) * (config->image_width / config->patch_size);
+    size_t grid_h, grid_w;
+    vt_config_native_grid(config, &grid_h, &grid_w);
+    return grid_h * grid_w;
 }
 
 /* Far above any published model, far below where products of three would overflow 64 bits. */
@@ -52,6 +59,7 @@ static vt_status check_vision(const vt_config *config, const char *where, vt_err
     const vt_vision_config *vision = &config->vision;
     const size_rule rules[] = {
         {"patch size", vision->patch_size, 1, MAX_DEPTH},
+        {"patch size asked for", vision->run_patch_size, 1, MAX_DEPTH},
         {"image height", vision->image_height, vision->patch_size, MAX_DIM},
         {"image width", vision->image_width, vision->patch_size, MAX_DIM},
         {"number of registers", vision->num_registers, 0, MAX_DEPTH},

@@ -15,9 +15,10 @@
 typedef struct vt_vision_config {
     vt_encoder_config encoder;
 
-    /* Input. The grid is image / patch_size, rounded down. */
+    /* Input, as trained. The grid is image / patch_size, rounded down. */
     size_t image_height, image_width;
     size_t patch_size;
+    size_t run_patch_size;    /* as run: patch_size, or what the caller wants (FlexiViT) */
     bool patch_bias;
     bool patch_channels_last; /* the patch layer is a linear one over [row][column][channel] */
     bool naflex;              /* each picture keeps its aspect, within a budget of patches (SigLIP 2) */
@@ -106,7 +107,10 @@ typedef struct vt_config {
 size_t vt_config_pooled_width(const vt_text_config *config);
 
 size_t vt_config_num_prefix(const vt_vision_config *config);
-size_t vt_config_num_patches(const vt_vision_config *config); /* at the native size */
+
+/* Rows and columns of patches at the native size, and their product. */
+void vt_config_native_grid(const vt_vision_config *config, size_t *grid_h, size_t *grid_w);
+size_t vt_config_num_patches(const vt_vision_config *config);
 
 /* Every size is in range and fits with the others, so that the layers need not check: at least 1, at most
  * what a size_t can index once multiplied. `where` is the configuration's path. */

@@ -15,7 +15,7 @@ const char *vt_version(void) {
 }
 
 size_t vt_model_round_to_patches(const vt_model *model, size_t pixels) {
-    size_t patch = model->config.vision.patch_size;
+    size_t patch = model->config.vision.run_patch_size;
     size_t patches = pixels / patch + (pixels % patch >= (patch + 1) / 2);
     return (patches ? patches : 1) * patch;
 }
@@ -25,11 +25,10 @@ static vt_status open_positions(vt_model *model, vt_error *err) {
     vt_pos_table native = {
         .table = model->weights.vision.pos_embed,
         .num_prefix = config->num_pos_prefix,
-        .grid_h = config->image_height / config->patch_size,
-        .grid_w = config->image_width / config->patch_size,
         .width = config->encoder.width,
         .rule = model->pos_resize,
     };
+    vt_config_native_grid(config, &native.grid_h, &native.grid_w);
     return native.table ? vt_pos_cache_create(&model->positions, &native, err) : VT_OK;
 }
 
@@ -46,6 +45,8 @@ static vt_status open_model(vt_model *model, const char *path, const vt_model_op
         status = vt_family_find(&model->family, model->checkpoint, err);
     if (!status)
         status = model->family->configure(config, model->checkpoint, err);
+    config->vision.run_patch_size = options->patch_size ? options->patch_size
+                                                       : config->vision.patch_size;
     if (!status)
         status = vt_config_check(config, vt_checkpoint_config_path(model->checkpoint), err);
     if (!status)
@@ -132,7 +133,7 @@ void vt_model_describe(vt_model_info *out, const vt_model *model) {
         .num_heads = encoder->attention.num_heads,
         .head_dim = encoder->attention.head_dim,
         .mlp_dim = encoder->mlp_dim,
-        .patch_size = vision->patch_size,
+        .patch_size = vision->run_patch_size,
         .num_prefix_tokens = vt_config_num_prefix(vision),
         .image_height = vision->image_height,
         .image_width = vision->image_width,

@@ -21,7 +21,7 @@ vt_status vt_session_fit_size(const vt_session *session, const vt_image *image, 
         return vt_fail(err, VT_ERR_UNSUPPORTED, "this model takes no pictures");
     vt_session_input_size(session, height, width);
     if (config->naflex)
-        vt_naflex_size(height, width, image->height, image->width, config->patch_size,
+        vt_naflex_size(height, width, image->height, image->width, config->run_patch_size,
                        session->vision.shape.num_patches);
     return VT_OK;
 }
@@ -52,7 +52,7 @@ static vt_status fill_positions(vt_session *session, size_t item, size_t grid_h,
 static vt_status check_sizes(const vt_session *session, const size_t *heights, const size_t *widths,
                              size_t count, vt_error *err) {
     const vt_vision_shape *shape = &session->vision.shape;
-    size_t patch = session->model->config.vision.patch_size;
+    size_t patch = session->model->config.vision.run_patch_size;
     if (!session->model->config.vision.naflex)
         return vt_fail(err, VT_ERR_UNSUPPORTED, "this model takes pictures of one size");
     if (count == 0 || count > shape->batch)
@@ -74,7 +74,7 @@ vt_status vt_session_forward_naflex(vt_session *session, const float *const *pix
     const vt_model *model = session->model;
     const vt_compute compute = {model->kernels, session->pool};
     vt_vision_pass *pass = &session->vision;
-    size_t width = model->config.vision.encoder.width, patch = model->config.vision.patch_size;
+    size_t width = model->config.vision.encoder.width, patch = model->config.vision.run_patch_size;
     size_t budget = pass->shape.num_patches;
     vt_status status = check_sizes(session, heights, widths, count, err);
     for (size_t i = 0; i < count && !status; i++)

@@ -38,12 +38,13 @@ vt_status vt_model_plan_forward(vt_model_plan *out, const vt_model *model, size_
         return status;
     out->grid_height = shape.grid_h;
     out->grid_width = shape.grid_w;
-    out->input_height = shape.grid_h * config->patch_size;
-    out->input_width = shape.grid_w * config->patch_size;
+    out->input_height = shape.grid_h * config->run_patch_size;
+    out->input_width = shape.grid_w * config->run_patch_size;
     out->num_tokens = shape.num_tokens;
+    size_t native_h, native_w;
+    vt_config_native_grid(config, &native_h, &native_w);
     out->positions_resized = (model->positions || config->has_grid_bias) &&
-                             (shape.grid_h != config->image_height / config->patch_size ||
-                              shape.grid_w != config->image_width / config->patch_size);
+                             (shape.grid_h != native_h || shape.grid_w != native_w);
     count_flops(out, model);
     return VT_OK;
 }

@@ -25,8 +25,8 @@ vt_status vt_vision_find_shape(vt_vision_shape *out, const vt_model *model, size
                        "an input of %zu x %zu in batches of %zu is over the limit of %d x %d, %d",
                        height, width, batch, MAX_SIDE, MAX_SIDE, MAX_BATCH);
     out->batch = batch;
-    out->grid_h = vt_model_round_to_patches(model, height) / config->patch_size;
-    out->grid_w = vt_model_round_to_patches(model, width) / config->patch_size;
+    out->grid_h = vt_model_round_to_patches(model, height) / config->run_patch_size;
+    out->grid_w = vt_model_round_to_patches(model, width) / config->run_patch_size;
     out->num_patches = out->grid_h * out->grid_w;
     if (config->naflex && natural)
         out->num_patches = model->config.preprocess.max_num_patches;
@@ -93,8 +93,9 @@ static vt_status fill_grid_biases(vt_vision_pass *pass, const vt_model *model, v
     const vt_vision_config *vision = &model->config.vision;
     const vt_vision_shape *shape = &pass->shape;
     size_t num_heads = vision->encoder.attention.num_heads, rows = grid_bias_rows(shape);
-    size_t from_h = 2 * (vision->image_height / vision->patch_size) - 1;
-    size_t from_w = 2 * (vision->image_width / vision->patch_size) - 1;
+    size_t native_h, native_w;
+    vt_config_native_grid(vision, &native_h, &native_w);
+    size_t from_h = 2 * native_h - 1, from_w = 2 * native_w - 1;
     size_t to_h = 2 * shape->grid_h - 1, to_w = 2 * shape->grid_w - 1;
     vt_status status = VT_OK;
     for (size_t i = 0; i < vision->encoder.depth && !status; i++) {
@@ -153,7 +154,7 @@ void vt_vision_destroy(vt_vision_pass *pass) {
 }
 
 void vt_session_input_size(const vt_session *session, size_t *height, size_t *width) {
-    size_t patch = session->model->config.vision.patch_size;
+    size_t patch = session->model->config.vision.run_patch_size;
     *height = session->vision.shape.grid_h * patch;
     *width = session->vision.shape.grid_w * patch;
 }

@@ -6,6 +6,7 @@
 
 #include "base/memory.h"
 #include "models/bind_block.h"
+#include "nn/patch_resize.h"
 
 /* ---- pictures ---------------------------------------------------------------------------------- */
 
@@ -37,8 +38,8 @@ static void bind_prefix(vt_binder *b, vt_patch_embed *out, const vt_vision_confi
 }
 
 static void bind_grid_biases(vt_binder *b, vt_vision_weights *out, const vt_vision_config *config) {
-    size_t grid_h = config->image_height / config->patch_size;
-    size_t grid_w = config->image_width / config->patch_size;
+    size_t grid_h, grid_w;
+    vt_config_native_grid(config, &grid_h, &grid_w);
     const size_t table[] = {(2 * grid_h - 1) * (2 * grid_w - 1) + 3,
                             config->encoder.attention.num_heads};
     out->grid_biases = vt_bind_own(b, config->encoder.depth, sizeof *out->grid_biases);
@@ -47,31 +48,45 @@ static void bind_grid_biases(vt_binder *b, vt_vision_weights *out, const vt_visi
 }
 
 /* A linear layer over [row][column][channel] as a convolution's over [channel][row][column]. */
-static void pack_channels_last(vt_binder *b, vt_packed *out, const vt_tensor *tensor, size_t patch) {
-    size_t width = b->encoder->width, area = patch * patch, k = 3 * area;
-    const size_t matrix[] = {width, k};
-    const float *stored = tensor ? vt_bind_floats(b, VT_PART_PATCH, 0, ".weight", matrix, 2) : NULL;
-    float *turned = b->status ? NULL : vt_bind_own(b, width * k, sizeof *turned);
-    if (!stored || !turned)
-        return;
-    for (size_t row = 0; row < width; row++)
+static void turn_channels_first(float *out, const float *in, size_t width, size_t patch) {
+    size_t area = patch * patch;
+    for (size_t row = 0; row < width; row++, in += 3 * area, out += 3 * area)
         for (size_t at = 0; at < area; at++)
             for (size_t c = 0; c < 3; c++)
-                turned[row * k + c * area + at] = stored[row * k + at * 3 + c];
-    vt_pack_rows(b->kernels, out, 0, turned, width);
+                out[c * area + at] = in[at * 3 + c];
+}
+
+/* The patch layer's kernels, turned or resized where the model is run with other patches than it stores. */
+static void bind_patch_kernel(vt_binder *b, vt_packed *out, const vt_vision_config *config) {
+    size_t width = config->encoder.width, patch = config->patch_size, run = config->run_patch_size;
+    const size_t kernel[] = {width, 3, patch, patch}, matrix[] = {width, 3 * patch * patch};
+    const vt_tensor *tensor = vt_bind_require(b, VT_PART_PATCH, 0, ".weight");
+    vt_bind_create_packed(b, out, width, 3 * run * run);
+    if (run == patch && !config->patch_channels_last) {
+        vt_bind_pack(b, out, 0, width, tensor, kernel, 4);
+        return;
+    }
+    const float *stored = vt_bind_floats(b, VT_PART_PATCH, 0, ".weight",
+                                         config->patch_channels_last ? matrix : kernel,
+                                         config->patch_channels_last ? 2 : 4);
+    float *turned = vt_bind_own(b, width * matrix[1], sizeof *turned);
+    float *resized = vt_bind_own(b, width * out->k, sizeof *resized);
+    if (b->status)
+        return;
+    if (config->patch_channels_last)
+        turn_channels_first(turned, stored, width, patch);
+    else
+        memcpy(turned, stored, width * matrix[1] * sizeof *turned);
+    b->status = vt_patch_resize(resized, run, turned, patch, 3 * width, b->err);
+    if (!b->status)
+        vt_pack_rows(b->kernels, out, 0, resized, width);
 }
 
 static void bind_embeddings(vt_binder *b, vt_vision_weights *out, const vt_vision_config *config) {
-    size_t width = config->encoder.width, patch = config->patch_size;
-    const size_t kernel[] = {width, 3, patch, patch};
+    size_t width = config->encoder.width;
     vt_patch_embed *embed = &out->embed;
-    embed->patch_size = patch;
-    const vt_tensor *weight = vt_bind_require(b, VT_PART_PATCH, 0, ".weight");
-    vt_bind_create_packed(b, &embed->proj.weight, width, 3 * patch * patch);
-    if (config->patch_channels_last)
-        pack_channels_last(b, &embed->proj.weight, weight, patch);
-    else
-        vt_bind_pack(b, &embed->proj.weight, 0, width, weight, kernel, 4);
+    embed->patch_size = config->run_patch_size;
+    bind_patch_kernel(b, &embed->proj.weight, config);
     if (config->patch_bias)
         embed->proj.bias = vt_bind_vector(b, VT_PART_PATCH, 0, ".bias", width);
     bind_prefix(b, embed, config);
