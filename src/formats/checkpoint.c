@@ -33,12 +33,16 @@ static bool ends_with(const char *text, const char *suffix) {
     return n >= m && strcmp(text + n - m, suffix) == 0;
 }
 
-/* *out = the path of a file of the directory; NULL, and no error, when there is none. */
-static vt_status find_file(char **out, const char *directory, const char *name, vt_error *err) {
-    *out = join_path(directory, name);
-    if (!*out)
-        return vt_fail_memory(err, "a path", strlen(directory) + strlen(name));
-    if (access(*out, F_OK) != 0) {
+/* *out = the path of the first of `names` (which ends with NULL) that lies in the directory; NULL, and no
+ * error, when none does. Running out of memory is not taken for a file that is not there. */
+static vt_status find_file(char **out, const char *directory, const char *const *names,
+                           vt_error *err) {
+    for (*out = NULL; *names; names++) {
+        *out = join_path(directory, *names);
+        if (!*out)
+            return vt_fail_memory(err, "a path", strlen(directory) + strlen(*names));
+        if (access(*out, F_OK) == 0)
+            return VT_OK;
         vt_free(*out);
         *out = NULL;
     }
@@ -142,37 +146,32 @@ static vt_status open_index(vt_checkpoint *checkpoint, vt_error *err) {
 }
 
 static vt_status fail_without_weights(const vt_checkpoint *checkpoint, vt_error *err) {
+    static const char *const names[] = {"pytorch_model.bin", "open_clip_pytorch_model.bin", NULL};
     char *pickle;
-    vt_status status = find_file(&pickle, checkpoint->directory, "pytorch_model.bin", err);
+    vt_status status = find_file(&pickle, checkpoint->directory, names, err);
     if (status)
         return status;
-    const char *hint = pickle ? "; pytorch_model.bin is there, but a pickle can run code: save it as "
-                                "safetensors first"
-                              : "";
+    vt_fail(err, VT_ERR_MISSING,
+            "%s: neither model.safetensors nor model.safetensors.index.json is there%s%s%s",
+            checkpoint->directory, pickle ? "; " : "",
+            pickle ? pickle + strlen(checkpoint->directory) + 1 : "",
+            pickle ? " is, but a pickle can run code: save it as safetensors first" : "");
     vt_free(pickle);
-    return vt_fail(err, VT_ERR_MISSING,
-                   "%s: neither model.safetensors nor model.safetensors.index.json is there%s",
-                   checkpoint->directory, hint);
-}
-
-static vt_status find_weights(vt_checkpoint *checkpoint, vt_error *err) {
-    static const char *const names[] = {"model.safetensors", "model.safetensors.index.json"};
-    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
-        vt_status status = find_file(&checkpoint->weights_path, checkpoint->directory, names[i], err);
-        if (status || checkpoint->weights_path)
-            return status;
-    }
-    return fail_without_weights(checkpoint, err);
+    return VT_ERR_MISSING;
 }
 
 static vt_status open_weights(vt_checkpoint *checkpoint, const char *file, vt_error *err) {
+    static const char *const names[] = {"model.safetensors", "model.safetensors.index.json",
+                                        "open_clip_model.safetensors", NULL};
     vt_status status = VT_OK;
-    if (!file) {
-        status = find_weights(checkpoint, err);
-    } else {
+    if (file) {
         checkpoint->weights_path = vt_strdup(file);
         if (!checkpoint->weights_path)
             status = vt_fail_memory(err, "a path", strlen(file));
+    } else {
+        status = find_file(&checkpoint->weights_path, checkpoint->directory, names, err);
+        if (!status && !checkpoint->weights_path)
+            status = fail_without_weights(checkpoint, err);
     }
     if (status)
         return status;
@@ -182,10 +181,15 @@ static vt_status open_weights(vt_checkpoint *checkpoint, const char *file, vt_er
 }
 
 static vt_status open_config(vt_checkpoint *checkpoint, vt_error *err) {
-    checkpoint->config_path = join_path(checkpoint->directory, "config.json");
+    static const char *const names[] = {"config.json", "open_clip_config.json", NULL};
+    vt_status status = find_file(&checkpoint->config_path, checkpoint->directory, names, err);
+    if (status)
+        return status;
+    if (!checkpoint->config_path) /* the error is about the usual one */
+        checkpoint->config_path = join_path(checkpoint->directory, names[0]);
     if (!checkpoint->config_path)
         return vt_fail_memory(err, "a path", 0);
-    vt_status status = vt_json_load(&checkpoint->config, checkpoint->config_path, err);
+    status = vt_json_load(&checkpoint->config, checkpoint->config_path, err);
     if (!status && !json_is_object(checkpoint->config))
         status = vt_fail(err, VT_ERR_FORMAT, "%s: expected a JSON object", checkpoint->config_path);
     return status;
@@ -243,9 +247,10 @@ const char *vt_checkpoint_weights_path(const vt_checkpoint *checkpoint) {
 
 vt_status vt_checkpoint_load_json(json_t **out, const vt_checkpoint *checkpoint, const char *name,
                                   vt_error *err) {
+    const char *const names[] = {name, NULL};
     char *path;
     *out = NULL;
-    vt_status status = find_file(&path, checkpoint->directory, name, err);
+    vt_status status = find_file(&path, checkpoint->directory, names, err);
     if (!status && path)
         status = vt_json_load(out, path, err);
     vt_free(path);

@@ -12,7 +12,8 @@
 
 typedef struct vt_checkpoint vt_checkpoint;
 
-/* `path` is a directory or a .safetensors file. config.json must lie there (beside the file). */
+/* `path` is a directory or a .safetensors file. config.json must lie there (beside the file), or
+ * open_clip_config.json, whose weights are open_clip_model.safetensors. */
 vt_status vt_checkpoint_open(vt_checkpoint **out, const char *path, vt_error *err);
 void vt_checkpoint_close(vt_checkpoint *checkpoint);
 

@@ -20,7 +20,7 @@ vt_status vt_json_load(json_t **out, const char *path, vt_error *err) {
     json_error_t where;
     *out = json_loadb((const char *)file.data, file.size, JSON_REJECT_DUPLICATES, &where);
     vt_mapfile_close(&file);
-    if (!*out && json_error_code(&where) == json_error_out_of_memory)
+    if (!*out && where.text[0] == '\0') /* Jansson says why, but when it ran out of memory */
         return vt_fail_memory(err, path, 0);
     if (!*out)
         return vt_fail(err, VT_ERR_FORMAT, "%s: line %d, column %d: %s", path, where.line,

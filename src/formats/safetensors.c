@@ -193,7 +193,7 @@ static vt_status parse_header(vt_tensor_file *file, const char *path, vt_error *
     json_error_t where;
     file->header = json_loadb((const char *)bytes + PREFIX_BYTES, (size_t)length,
                               JSON_REJECT_DUPLICATES, &where);
-    if (!file->header && json_error_code(&where) == json_error_out_of_memory)
+    if (!file->header && where.text[0] == '\0') /* Jansson says why, but when it ran out of memory */
         return vt_fail_memory(err, path, (size_t)length);
     if (!json_is_object(file->header))
         return vt_fail(err, VT_ERR_FORMAT, "%s: the header is not a JSON object: %s", path,
@@ -260,10 +260,15 @@ static vt_status check_writable(const char *path, const vt_tensor *tensor, vt_er
     return VT_OK;
 }
 
+/* NULL when out of memory. */
 static json_t *tensor_entry(const vt_tensor *tensor, size_t begin) {
     json_t *shape = json_array();
-    for (size_t i = 0; i < tensor->ndim; i++)
-        json_array_append_new(shape, json_integer((json_int_t)tensor->shape[i]));
+    for (size_t i = 0; i < tensor->ndim; i++) {
+        if (json_array_append_new(shape, json_integer((json_int_t)tensor->shape[i])) != 0) {
+            json_decref(shape);
+            return NULL;
+        }
+    }
     return json_pack("{s:s, s:o, s:[I, I]}", "dtype", dtypes[tensor->dtype].name, "shape", shape,
                      "data_offsets", (json_int_t)begin, (json_int_t)(begin + tensor->size));
 }

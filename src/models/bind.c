@@ -9,7 +9,8 @@
 
 /* ---- names ------------------------------------------------------------------------------------- */
 
-/* "@encoder.layer.#.output" with block 3 and suffix ".weight": "vit.encoder.layer.3.output.weight". */
+/* "@encoder.layer.#.output" with block 3 and suffix ".weight": "vit.encoder.layer.3.output.weight";
+ * "attn.in_proj_", as torch.nn.MultiheadAttention has it, becomes "attn.in_proj_weight". */
 static void expand_name(char *out, const char *pattern, const char *prefix, size_t block,
                         const char *suffix) {
     size_t used = 0;
@@ -24,6 +25,8 @@ static void expand_name(char *out, const char *pattern, const char *prefix, size
             written = snprintf(out + used, room, "%c", *p);
         used += (size_t)written < room ? (size_t)written : room - 1;
     }
+    if (used && out[used - 1] == '_' && suffix[0] == '.')
+        suffix++;
     snprintf(out + used, VT_MAX_TENSOR_NAME - used, "%s", suffix);
 }
 
@@ -245,30 +248,48 @@ static void transpose(float *out, const float *in, size_t n, size_t k) {
 
 void vt_bind_pack(vt_binder *b, vt_packed *out, size_t row, size_t rows, const vt_tensor *tensor,
                   const size_t *shape, size_t ndim) {
-    size_t elements, stored[2] = {shape[1], shape[0]};
-    bool transposed = b->family->conv1d_weights && ndim == 2;
+    size_t elements;
     if (b->status || !tensor || !vt_mul_size(rows, out->k, &elements))
         return;
     float *weight = vt_malloc(elements, sizeof *weight);
-    float *turned = transposed ? vt_malloc(elements, sizeof *turned) : NULL;
-    if (!weight || (transposed && !turned))
+    if (!weight)
         b->status = vt_fail_memory(b->err, "a weight", elements * sizeof *weight);
     if (!b->status)
-        vt_bind_load(b, weight, tensor, transposed ? stored : shape, ndim);
-    if (!b->status && transposed)
-        transpose(turned, weight, rows, out->k);
+        vt_bind_load(b, weight, tensor, shape, ndim);
     if (!b->status)
-        vt_pack_rows(b->kernels, out, row, transposed ? turned : weight, rows);
+        vt_pack_rows(b->kernels, out, row, weight, rows);
+    vt_free(weight);
+}
+
+void vt_bind_pack_transposed(vt_binder *b, vt_packed *out, const vt_tensor *tensor,
+                             const size_t *shape) {
+    size_t k = shape[0], n = shape[1], elements;
+    vt_bind_create_packed(b, out, n, k);
+    if (b->status || !tensor || !vt_mul_size(n, k, &elements))
+        return;
+    float *weight = vt_malloc(elements, sizeof *weight), *turned = vt_malloc(elements, sizeof *turned);
+    if (!weight || !turned)
+        b->status = vt_fail_memory(b->err, "a weight", elements * sizeof *weight);
+    if (!b->status)
+        vt_bind_load(b, weight, tensor, shape, 2);
+    if (!b->status) {
+        transpose(turned, weight, n, k);
+        vt_pack_rows(b->kernels, out, 0, turned, n);
+    }
     vt_free(turned);
     vt_free(weight);
 }
 
 void vt_bind_dense(vt_binder *b, vt_dense *out, vt_part part, size_t block, size_t n, size_t k,
                    bool has_bias) {
-    const size_t shape[] = {n, k};
+    const size_t shape[] = {n, k}, stored[] = {k, n};
     const vt_tensor *weight = vt_bind_require(b, part, block, ".weight");
-    vt_bind_create_packed(b, &out->weight, n, k);
-    vt_bind_pack(b, &out->weight, 0, n, weight, shape, 2);
+    if (b->family->conv1d_weights) {
+        vt_bind_pack_transposed(b, &out->weight, weight, stored);
+    } else {
+        vt_bind_create_packed(b, &out->weight, n, k);
+        vt_bind_pack(b, &out->weight, 0, n, weight, shape, 2);
+    }
     if (has_bias)
         out->bias = vt_bind_vector(b, part, block, ".bias", n);
 }

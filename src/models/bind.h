@@ -61,6 +61,10 @@ void vt_bind_create_packed(vt_binder *b, vt_packed *out, size_t n, size_t k);
 void vt_bind_pack(vt_binder *b, vt_packed *out, size_t row, size_t rows, const vt_tensor *tensor,
                   const size_t *shape, size_t ndim);
 
+/* A new matrix from a tensor stored [in][out]; `shape` is as stored. */
+void vt_bind_pack_transposed(vt_binder *b, vt_packed *out, const vt_tensor *tensor,
+                             const size_t *shape);
+
 /* NAME.weight [n][k], and NAME.bias [n] if has_bias. */
 void vt_bind_dense(vt_binder *b, vt_dense *out, vt_part part, size_t block, size_t n, size_t k,
                    bool has_bias);

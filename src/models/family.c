@@ -11,6 +11,7 @@ static const vt_family *const families[] = {
     &vt_family_hf_vit,
     &vt_family_clip,
     &vt_family_siglip,
+    &vt_family_open_clip,
     &vt_family_timm_vit,
 };
 enum { NUM_FAMILIES = sizeof families / sizeof families[0] };

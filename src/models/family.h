@@ -10,7 +10,8 @@
 #include "models/config.h"
 
 /* The parts of a model that tensors are bound to. Of a linear layer or norm the table has the NAME that
- * NAME.weight and NAME.bias begin with; of a bare parameter the whole name. */
+ * NAME.weight and NAME.bias begin with (or NAME_ of NAME_weight and NAME_bias); of a bare parameter the
+ * whole name. */
 typedef enum vt_part {
     VT_PART_NONE = 0, /* ends a table */
     /* bare parameters */
@@ -27,8 +28,7 @@ typedef enum vt_part {
     VT_PART_SCALE1,
     VT_PART_SCALE2,
     VT_PART_MAP_PROBE,
-    VT_PART_MAP_QKV_WEIGHT, /* torch.nn.MultiheadAttention's in_proj_weight and in_proj_bias */
-    VT_PART_MAP_QKV_BIAS,
+    VT_PART_PROJECTION_MATRIX, /* VT_PART_PROJECTION, stored [in][out] */
     VT_PART_LOGIT_SCALE,
     VT_PART_LOGIT_BIAS,
     /* linear layers */
@@ -42,6 +42,7 @@ typedef enum vt_part {
     VT_PART_FC1_GATE,  /* a gated MLP's first layer, as two tensors */
     VT_PART_FC1_VALUE,
     VT_PART_FC2,
+    VT_PART_MAP_QKV, /* fused: its first third makes the query */
     VT_PART_MAP_Q,
     VT_PART_MAP_KV,
     VT_PART_MAP_PROJ,
@@ -108,5 +109,6 @@ extern const vt_family vt_family_timm_vit;
 extern const vt_family vt_family_hf_vit;
 extern const vt_family vt_family_clip;
 extern const vt_family vt_family_siglip;
+extern const vt_family vt_family_open_clip;
 
 #endif

@@ -5,14 +5,10 @@
  * architecture and the arguments that differ from it; what the name leaves open is read off the tensors.
  * Source: timm 1.0.28.
  */
-#include <math.h>
-#include <stdio.h>
 #include <string.h>
 
-#include "base/error.h"
-#include "formats/json.h"
 #include "models/family.h"
-#include "models/hub.h"
+#include "models/timm.h"
 
 /* Architectures of vision_transformer.py that compute something else than this file describes. */
 static const char *const other_blocks[] = {"_rpn_", "_18x2_", "_xp_", "_dwee", "_pwee", "_dpwee",
@@ -24,9 +20,7 @@ static bool starts_with(const char *text, const char *prefix) {
 }
 
 static bool matches(const json_t *config) {
-    const char *name = json_string_value(json_object_get(config, "architecture"));
-    if (!name)
-        return false;
+    const char *name = vt_timm_architecture(config);
     for (size_t i = 0; i < sizeof other_blocks / sizeof other_blocks[0]; i++)
         if (strstr(name, other_blocks[i]))
             return false;
@@ -66,145 +60,70 @@ static double default_norm_eps(const char *name) {
     return strstr(name, "_clip_") || starts_with(name, "beit3_") ? 1e-5 : 1e-6;
 }
 
-static vt_status parse_pooling(vt_vision_config *out, const char *pooling, const char *where, vt_error *err) {
-    static const struct {
-        const char *name;
-        vt_pooling_kind kind;
-    } kinds[] = {
-        {"token", VT_POOL_TOKEN}, {"avg", VT_POOL_AVG}, {"max", VT_POOL_MAX},
-        {"avgmax", VT_POOL_AVG_MAX}, {"map", VT_POOL_MAP},
-    };
-    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
-        if (strcmp(pooling, kinds[i].name) == 0) {
-            out->pooling = kinds[i].kind;
-            return VT_OK;
-        }
-    }
-    return vt_fail(err, VT_ERR_UNSUPPORTED, "%s: \"global_pool\": \"%s\" is not supported", where,
-                   pooling);
-}
-
 /* Which pooling: an argument of the model, else what the hub's file says of it, else what the tensors
  * show. */
-static const char *find_pooling(vt_json_reader *config, vt_json_reader *args,
-                                const vt_checkpoint *checkpoint) {
-    const char *fallback = vt_checkpoint_find(checkpoint, "attn_pool.latent") ? "map"
-                           : vt_checkpoint_find(checkpoint, "cls_token")      ? "token"
-                                                                              : "avg";
-    return vt_json_string(args, "global_pool", vt_json_string(config, "global_pool", fallback));
-}
-
-/* Width, depth and the kind of MLP are the tensors' to tell; heads and activation are not. */
-static void configure_encoder(vt_vision_config *out, const char *name, const vt_checkpoint *checkpoint,
-                              vt_json_reader *args) {
-    vt_encoder_config *encoder = &out->encoder;
-    encoder->width = vt_json_size(args, "embed_dim",
-                                  vt_checkpoint_dim(checkpoint, "patch_embed.proj.weight", 0));
-    size_t depth = 0;
-    char tensor[64];
-    do
-        snprintf(tensor, sizeof tensor, "blocks.%zu.norm1.weight", depth);
-    while (vt_checkpoint_find(checkpoint, tensor) && ++depth);
-    encoder->depth = vt_json_size(args, "depth", depth);
-
-    size_t num_heads = vt_json_size(args, "num_heads", default_num_heads(name, encoder->width));
-    size_t head_dim = num_heads ? encoder->width / num_heads : 0;
-    if (!args->status && (num_heads == 0 || encoder->width % num_heads != 0))
-        args->status = vt_fail(args->err, VT_ERR_UNSUPPORTED,
-                               "%s: embed_dim %zu is no multiple of num_heads %zu", args->where,
-                               encoder->width, num_heads);
-    encoder->attention = (vt_attention_shape){.num_heads = num_heads, .num_kv_heads = num_heads,
-                                              .head_dim = head_dim,
-                                              .scale = 1.0f / sqrtf((float)head_dim)};
-    encoder->norm = vt_checkpoint_find(checkpoint, "blocks.0.norm1.bias") ? VT_NORM_LAYER : VT_NORM_RMS;
-    encoder->norm_eps = (float)default_norm_eps(name);
-
-    /* SwiGLUPacked: fc1 makes gate and value, fc2 takes their product. */
-    size_t fc1_out = vt_checkpoint_dim(checkpoint, "blocks.0.mlp.fc1.weight", 0);
-    encoder->mlp_dim = vt_checkpoint_dim(checkpoint, "blocks.0.mlp.fc2.weight", 1);
-    encoder->gated_mlp = encoder->mlp_dim && fc1_out == 2 * encoder->mlp_dim;
-    encoder->activation = vt_hub_activation(args, "act_layer",
-                                           encoder->gated_mlp ? "silu" : default_activation(name));
+static void configure_pooling(vt_vision_config *out, vt_timm *timm) {
+    const char *fallback = vt_timm_has_tensor(timm, "attn_pool.latent") ? "map"
+                           : vt_timm_has_tensor(timm, "cls_token")      ? "token"
+                                                                        : "avg";
+    vt_timm_pooling(out, timm, vt_json_string(&timm->config, "global_pool", fallback));
 }
 
 /* The class token and registers, and how many of them the position table covers: all (the first ViT),
  * or none (no_embed_class). */
-static void configure_tokens(vt_vision_config *out, const vt_checkpoint *checkpoint, vt_json_reader *args,
-                             const char *name) {
+static void configure_tokens(vt_vision_config *out, vt_timm *timm) {
+    const char *name = timm->architecture;
+    vt_json_reader *args = &timm->args;
     const char *reg = strstr(name, "_reg");
     size_t named_registers = reg && reg[4] >= '0' && reg[4] <= '9' ? (size_t)(reg[4] - '0') : 0;
-    bool class_token = vt_checkpoint_find(checkpoint, "cls_token") || out->pooling == VT_POOL_TOKEN;
+    bool class_token = vt_timm_has_tensor(timm, "cls_token") || out->pooling == VT_POOL_TOKEN;
     out->num_class_tokens = vt_json_bool(args, "class_token", class_token) ? 1 : 0;
     out->num_distill_tokens = strstr(name, "distilled") ? 1 : 0;
-    size_t stored = vt_checkpoint_dim(checkpoint, "reg_token", 1);
+    size_t stored = vt_checkpoint_dim(timm->checkpoint, "reg_token", 1);
     out->num_registers = vt_json_size(args, "reg_tokens", stored ? stored : named_registers);
 
     const char *pos_embed = vt_json_string(args, "pos_embed", "learn");
     out->has_pos_embed = strcmp(pos_embed, "learn") == 0;
-    bool covers_patches_only = vt_checkpoint_dim(checkpoint, "pos_embed", 1) == vt_config_num_patches(out);
+    bool covers_patches_only =
+        vt_checkpoint_dim(timm->checkpoint, "pos_embed", 1) == vt_config_num_patches(out);
     bool no_embed_class = vt_json_bool(args, "no_embed_class", covers_patches_only);
     out->num_pos_prefix = no_embed_class ? 0 : vt_config_num_prefix(out);
+    out->pos_resize = VT_POS_RESIZE_BICUBIC_ANTIALIAS;
 }
 
-/* How the reference pipeline finds the input size: img_size, an argument; else the pretrained one. */
-static void configure_image(vt_vision_config *out, const vt_checkpoint *checkpoint, vt_json_reader *args,
-                            const json_t *pretrained) {
-    const json_t *input = json_object_get(pretrained, "input_size");
-    size_t side = 224;
-    json_int_t height = json_integer_value(json_array_get(input, 1));
-    json_int_t width = json_integer_value(json_array_get(input, 2));
-    out->image_height = height > 0 ? (size_t)height : side;
-    out->image_width = width > 0 ? (size_t)width : side;
-    vt_json_size_pair(args, "img_size", &out->image_height, &out->image_width);
-    size_t stored = vt_checkpoint_dim(checkpoint, "patch_embed.proj.weight", 2);
-    out->patch_size = vt_json_size(args, "patch_size", stored ? stored : 16);
+/* Before the first block, after the last, and after pooling. */
+static void configure_norms(vt_vision_config *out, vt_timm *timm) {
+    vt_json_reader *args = &timm->args;
+    out->pre_norm = vt_json_bool(args, "pre_norm", vt_timm_has_tensor(timm, "norm_pre.weight"));
+    out->patch_bias = !out->pre_norm;
+    bool pools_tokens = out->pooling == VT_POOL_TOKEN || out->pooling == VT_POOL_TOKEN_PAIR ||
+                        out->pooling == VT_POOL_MAP;
+    bool has_fc_norm = vt_timm_has_tensor(timm, "fc_norm.weight");
+    bool has_norm = vt_timm_has_tensor(timm, "norm.weight");
+    bool fc_norm = vt_json_bool(args, "fc_norm", has_fc_norm || (!pools_tokens && !has_norm));
+    bool final_norm = vt_json_bool(args, "final_norm", true);
+    out->final_norm = final_norm && !fc_norm;
+    out->pool_norm = final_norm && fc_norm;
+    out->pool_prefix = vt_json_bool(args, "pool_include_prefix", false);
 }
 
 static vt_status configure(vt_config *out, const vt_checkpoint *checkpoint, vt_error *err) {
-    const json_t *config = vt_checkpoint_config(checkpoint);
-    const char *where = vt_checkpoint_config_path(checkpoint);
-    const json_t *pretrained = json_object_get(config, "pretrained_cfg");
-    if (!pretrained)
-        pretrained = config; /* an old hub file has them side by side */
-    vt_json_reader r = vt_json_reader_of(config, where, err);
-    vt_json_reader args = vt_json_reader_of(json_object_get(config, "model_args"), where, err);
-    vt_json_reader pre = vt_json_reader_of(pretrained, where, err);
-
+    vt_timm timm = vt_timm_of(checkpoint, err);
     vt_vision_config *vision = &out->vision;
+    const char *name = out->architecture = timm.architecture;
     out->has_vision = true;
-    const char *name = out->architecture = vt_json_string(&r, "architecture", "");
-    configure_image(vision, checkpoint, &args, pretrained);
-    if (vision->patch_size == 0)
-        return vt_fail(err, VT_ERR_FORMAT, "%s: patch_size is 0", where);
-    configure_encoder(vision, name, checkpoint, &args);
-    vt_status status = parse_pooling(vision, find_pooling(&r, &args, checkpoint), where, err);
-    if (status)
-        return status;
-    configure_tokens(vision, checkpoint, &args, name);
+    vt_timm_image(vision, &timm);
+    vt_timm_encoder(&vision->encoder, &timm, default_num_heads(name, vt_timm_width(&timm)),
+                    default_activation(name));
+    vision->encoder.norm_eps = (float)default_norm_eps(name);
+    configure_pooling(vision, &timm);
+    configure_tokens(vision, &timm);
     if (vision->num_distill_tokens) {
         vision->pooling = VT_POOL_TOKEN_PAIR;
         out->distill_head = true;
     }
-    vision->pos_resize = VT_POS_RESIZE_BICUBIC_ANTIALIAS;
-
-    vision->pre_norm = vt_json_bool(&args, "pre_norm", vt_checkpoint_find(checkpoint, "norm_pre.weight"));
-    vision->patch_bias = !vision->pre_norm;
-    bool pools_tokens = vision->pooling == VT_POOL_TOKEN || vision->pooling == VT_POOL_TOKEN_PAIR ||
-                        vision->pooling == VT_POOL_MAP;
-    bool has_fc_norm = vt_checkpoint_find(checkpoint, "fc_norm.weight");
-    bool has_norm = vt_checkpoint_find(checkpoint, "norm.weight");
-    bool fc_norm = vt_json_bool(&args, "fc_norm", has_fc_norm || (!pools_tokens && !has_norm));
-    bool final_norm = vt_json_bool(&args, "final_norm", true);
-    vision->final_norm = final_norm && !fc_norm;
-    vision->pool_norm = final_norm && fc_norm;
-    vision->pool_prefix = vt_json_bool(&args, "pool_include_prefix", false);
-
-    size_t num_classes = vt_json_size(&r, "num_classes", vt_json_size(&pre, "num_classes", 1000));
-    out->num_classes = vt_json_size(&args, "num_classes", num_classes);
-    out->multi_label = vt_hub_is_multi_label(config) || vt_hub_is_multi_label(pretrained);
-    if (r.status || args.status || pre.status)
-        return r.status ? r.status : args.status ? args.status : pre.status;
-    return vt_preprocess_from_timm(&out->preprocess, pretrained, err);
+    configure_norms(vision, &timm);
+    return vt_timm_finish(out, &timm, err);
 }
 
 static const vt_tensor_name vision_names[] = {

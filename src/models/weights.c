@@ -111,13 +111,13 @@ static const float *project_probe(vt_binder *b, const vt_dense *q) {
     return query;
 }
 
-/* torch.nn.MultiheadAttention keeps q, k and v in one tensor: its first third makes the query. */
-static void bind_map_in_proj(vt_binder *b, vt_map_head *map) {
+/* torch.nn.MultiheadAttention keeps q, k and v in one tensor. */
+static void bind_map_qkv(vt_binder *b, vt_map_head *map) {
     size_t width = b->encoder->width;
     const size_t matrix[] = {3 * width, width};
     vt_dense q = {0};
-    const float *weight = vt_bind_floats(b, VT_PART_MAP_QKV_WEIGHT, 0, "", matrix, 2);
-    const float *bias = vt_bind_vector(b, VT_PART_MAP_QKV_BIAS, 0, "", 3 * width);
+    const float *weight = vt_bind_floats(b, VT_PART_MAP_QKV, 0, ".weight", matrix, 2);
+    const float *bias = vt_bind_vector(b, VT_PART_MAP_QKV, 0, ".bias", 3 * width);
     vt_bind_create_packed(b, &q.weight, width, width);
     vt_bind_create_packed(b, &map->kv.weight, 2 * width, width);
     if (b->status)
@@ -135,8 +135,8 @@ static void bind_map_head(vt_binder *b, vt_map_head *map) {
     const vt_tensor *fc1 = vt_bind_find(b, VT_PART_MAP_FC1, 0, ".weight", name);
     size_t mlp_dim = fc1 && fc1->ndim == 2 ? fc1->shape[0] : b->encoder->mlp_dim;
     map->attention = b->encoder->attention;
-    if (vt_bind_find(b, VT_PART_MAP_QKV_WEIGHT, 0, "", name)) {
-        bind_map_in_proj(b, map);
+    if (vt_bind_find(b, VT_PART_MAP_QKV, 0, ".weight", name)) {
+        bind_map_qkv(b, map);
     } else {
         vt_dense q = {0};
         vt_bind_dense(b, &q, VT_PART_MAP_Q, 0, width, width, true);
@@ -162,6 +162,18 @@ static void bind_pooler(vt_binder *b, vt_pooler *out, const vt_vision_config *co
         vt_bind_dense(b, &out->dense, VT_PART_POOLER, 0, width, width, true);
 }
 
+/* The layer into the space that pictures and texts share; OpenAI's and OpenCLIP's files have it as a bare
+ * matrix that is multiplied from the right. */
+static void bind_projection(vt_binder *b, vt_dense *out, size_t embed_dim, size_t width) {
+    char name[VT_MAX_TENSOR_NAME];
+    const size_t matrix[] = {width, embed_dim};
+    const vt_tensor *stored = vt_bind_find(b, VT_PART_PROJECTION_MATRIX, 0, "", name);
+    if (stored)
+        vt_bind_pack_transposed(b, &out->weight, stored, matrix);
+    else
+        vt_bind_dense(b, out, VT_PART_PROJECTION, 0, embed_dim, width, false);
+}
+
 static void bind_vision(vt_binder *b, vt_weights *out, const vt_config *config) {
     const vt_vision_config *vision = &config->vision;
     size_t width = vision->encoder.width;
@@ -172,8 +184,7 @@ static void bind_vision(vt_binder *b, vt_weights *out, const vt_config *config) 
         vt_bind_norm(b, &out->vision.norm, VT_PART_NORM, 0, width);
     bind_pooler(b, &out->vision.pooler, vision);
     if (config->vision_projection)
-        vt_bind_dense(b, &out->vision.projection, VT_PART_PROJECTION, 0, config->embed_dim, width,
-                      false);
+        bind_projection(b, &out->vision.projection, config->embed_dim, width);
     if (config->num_classes) {
         size_t head_width = config->head_takes_mean ? 2 * width : width;
         vt_bind_dense(b, &out->head, VT_PART_HEAD, 0, config->num_classes, head_width, true);
@@ -239,8 +250,7 @@ static void bind_text(vt_binder *b, vt_weights *weights, const vt_config *config
     if (text->pooler_width)
         vt_bind_dense(b, &out->pooler, VT_PART_POOLER, 0, text->pooler_width, width, true);
     if (config->text_projection)
-        vt_bind_dense(b, &out->projection, VT_PART_PROJECTION, 0, config->embed_dim,
-                      vt_config_pooled_width(text), false);
+        bind_projection(b, &out->projection, config->embed_dim, vt_config_pooled_width(text));
     if (text->has_lm_head)
         bind_lm_head(b, out, text);
 }

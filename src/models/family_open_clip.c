@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * CLIP as OpenCLIP saves it: open_clip_config.json and open_clip_model.safetensors, with OpenAI's names.
+ * The same computation as family_clip.c, but for GELU, which is exact unless the configuration says
+ * quick_gelu. Source: open_clip 2.32, src/open_clip/model.py and transformer.py.
+ */
+#include <math.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "models/family.h"
+#include "models/hub.h"
+
+static const json_t *model_cfg(const json_t *config) {
+    return json_object_get(config, "model_cfg");
+}
+
+static bool matches(const json_t *config) {
+    return json_is_object(json_object_get(model_cfg(config), "vision_cfg")) &&
+           json_is_object(json_object_get(model_cfg(config), "text_cfg"));
+}
+
+/* Towers that are no plain transformer of OpenCLIP's own: a timm or Hugging Face model inside, a pooling
+ * or norm that CLIP does not have. */
+static vt_status refuse_others(const json_t *vision, const json_t *text, const char *where,
+                               vt_error *err) {
+    static const char *const keys[] = {"timm_model_name", "hf_model_name", "attentional_pool",
+                                       "pos_embed_type", "no_ln_pre", "pool_type", "embed_cls",
+                                       "no_causal_mask", "final_ln_after_pool"};
+    for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++)
+        if (json_object_get(vision, keys[i]) || json_object_get(text, keys[i]))
+            return vt_fail(err, VT_ERR_UNSUPPORTED, "%s: \"%s\" is not supported", where, keys[i]);
+    return VT_OK;
+}
+
+static void configure_encoder(vt_encoder_config *out, vt_json_reader *r, size_t default_width,
+                              size_t default_heads, vt_activation activation) {
+    out->width = vt_json_size(r, "width", default_width);
+    out->depth = vt_json_size(r, "layers", 12);
+    out->mlp_dim = (size_t)((double)out->width * vt_json_real(r, "mlp_ratio", 4.0));
+    size_t head_dim = vt_json_size(r, "head_width", 64);
+    size_t num_heads = vt_json_size(r, "heads", default_heads ? default_heads
+                                                : head_dim    ? out->width / head_dim
+                                                              : 0);
+    if (!r->status && (num_heads == 0 || out->width % num_heads != 0))
+        r->status = vt_fail(r->err, VT_ERR_UNSUPPORTED, "%s: width %zu is no multiple of %zu heads",
+                            r->where, out->width, num_heads);
+    if (r->status)
+        return;
+    head_dim = out->width / num_heads;
+    out->attention = (vt_attention_shape){.num_heads = num_heads, .num_kv_heads = num_heads,
+                                          .head_dim = head_dim,
+                                          .scale = 1.0f / sqrtf((float)head_dim)};
+    out->norm = VT_NORM_LAYER;
+    out->norm_eps = 1e-5f;
+    out->activation = activation;
+}
+
+static void configure_vision(vt_vision_config *out, vt_json_reader *r, vt_activation activation) {
+    configure_encoder(&out->encoder, r, 768, 0, activation);
+    out->image_height = out->image_width = 224;
+    vt_json_size_pair(r, "image_size", &out->image_height, &out->image_width);
+    out->patch_size = vt_json_size(r, "patch_size", 16);
+    out->num_class_tokens = out->num_pos_prefix = 1;
+    out->has_pos_embed = true;
+    out->pos_resize = VT_POS_RESIZE_BICUBIC_ANTIALIAS; /* open_clip/model.py, resize_pos_embed */
+    out->pre_norm = true;
+    out->pool_norm = true;
+    out->pooling = VT_POOL_TOKEN;
+}
+
+static void configure_text(vt_text_config *out, vt_json_reader *r, vt_activation activation) {
+    configure_encoder(&out->encoder, r, 512, 8, activation);
+    out->encoder.causal = true;
+    out->vocab_size = vt_json_size(r, "vocab_size", 49408);
+    out->max_positions = vt_json_size(r, "context_length", 77);
+    out->has_pos_embed = true;
+    out->final_norm = true;
+    out->pooling = VT_TEXT_POOL_ARGMAX;
+}
+
+/* open_clip/transform.py's evaluation transform is torchvision's, as timm's is: only the keys differ. */
+static vt_status configure_preprocess(vt_config *out, const json_t *cfg, const char *where,
+                                      vt_error *err) {
+    static const struct {
+        const char *open_clip, *timm;
+    } modes[] = {{"shortest", "center"}, {"squash", "squash"}, {"longest", "border"}};
+    vt_json_reader r = vt_json_reader_of(cfg, where, err);
+    const char *mode = vt_json_string(&r, "resize_mode", "shortest"), *crop_mode = NULL;
+    const char *interpolation = vt_json_string(&r, "interpolation", "bicubic");
+    for (size_t i = 0; i < sizeof modes / sizeof modes[0]; i++)
+        if (strcmp(mode, modes[i].open_clip) == 0)
+            crop_mode = modes[i].timm;
+    if (!r.status && !crop_mode)
+        return vt_fail(err, VT_ERR_UNSUPPORTED, "%s: \"resize_mode\": \"%s\" is not supported", where,
+                       mode);
+    if (r.status)
+        return r.status;
+    json_t *timm = json_pack("{s:[i, I, I], s:s, s:f, s:s, s:[f, f, f], s:[f, f, f]}", "input_size", 3,
+                             (json_int_t)out->vision.image_height, (json_int_t)out->vision.image_width,
+                             "interpolation", interpolation, "crop_pct", 1.0, "crop_mode", crop_mode,
+                             "mean", 0.48145466, 0.4578275, 0.40821073, "std", 0.26862954, 0.26130258,
+                             0.27577711);
+    if (!timm)
+        return vt_fail_memory(err, "a configuration", 0);
+    if (json_object_get(cfg, "mean"))
+        json_object_set(timm, "mean", json_object_get(cfg, "mean"));
+    if (json_object_get(cfg, "std"))
+        json_object_set(timm, "std", json_object_get(cfg, "std"));
+    vt_status status = vt_preprocess_from_timm(&out->preprocess, timm, err);
+    json_decref(timm);
+    return status;
+}
+
+static vt_status configure(vt_config *out, const vt_checkpoint *checkpoint, vt_error *err) {
+    const json_t *config = vt_checkpoint_config(checkpoint), *model = model_cfg(config);
+    const char *where = vt_checkpoint_config_path(checkpoint);
+    const json_t *vision_cfg = json_object_get(model, "vision_cfg");
+    const json_t *text_cfg = json_object_get(model, "text_cfg");
+    vt_json_reader r = vt_json_reader_of(model, where, err);
+    vt_json_reader vision = vt_json_reader_of(vision_cfg, where, err);
+    vt_json_reader text = vt_json_reader_of(text_cfg, where, err);
+    vt_status status = refuse_others(vision_cfg, text_cfg, where, err);
+    if (status)
+        return status;
+    vt_activation activation =
+        vt_json_bool(&r, "quick_gelu", false) ? VT_ACT_GELU_QUICK : VT_ACT_GELU_ERF;
+    out->architecture = "OpenCLIP";
+    out->has_vision = out->has_text = true;
+    configure_vision(&out->vision, &vision, activation);
+    configure_text(&out->text, &text, activation);
+    out->embed_dim = vt_json_size(&r, "embed_dim", 512);
+    out->vision_projection = out->text_projection = true;
+    if (r.status || vision.status || text.status)
+        return r.status ? r.status : vision.status ? vision.status : text.status;
+    return configure_preprocess(out, json_object_get(config, "preprocess_cfg"), where, err);
+}
+
+static const vt_tensor_name vision_names[] = {
+    {VT_PART_CLASS_TOKEN, "visual.class_embedding"},
+    {VT_PART_POS_EMBED, "visual.positional_embedding"},
+    {VT_PART_PATCH, "visual.conv1"},
+    {VT_PART_PRE_NORM, "visual.ln_pre"},
+    {VT_PART_NORM1, "visual.transformer.resblocks.#.ln_1"},
+    {VT_PART_QKV, "visual.transformer.resblocks.#.attn.in_proj_"},
+    {VT_PART_PROJ, "visual.transformer.resblocks.#.attn.out_proj"},
+    {VT_PART_SCALE1, "visual.transformer.resblocks.#.ls_1.gamma"},
+    {VT_PART_NORM2, "visual.transformer.resblocks.#.ln_2"},
+    {VT_PART_FC1, "visual.transformer.resblocks.#.mlp.c_fc"},
+    {VT_PART_FC2, "visual.transformer.resblocks.#.mlp.c_proj"},
+    {VT_PART_SCALE2, "visual.transformer.resblocks.#.ls_2.gamma"},
+    {VT_PART_POOL_NORM, "visual.ln_post"},
+    {VT_PART_PROJECTION_MATRIX, "visual.proj"},
+    {VT_PART_NONE, NULL},
+};
+
+static const vt_tensor_name text_names[] = {
+    {VT_PART_TOKEN_EMBED, "token_embedding.weight"},
+    {VT_PART_POS_EMBED, "positional_embedding"},
+    {VT_PART_NORM1, "transformer.resblocks.#.ln_1"},
+    {VT_PART_QKV, "transformer.resblocks.#.attn.in_proj_"},
+    {VT_PART_PROJ, "transformer.resblocks.#.attn.out_proj"},
+    {VT_PART_NORM2, "transformer.resblocks.#.ln_2"},
+    {VT_PART_FC1, "transformer.resblocks.#.mlp.c_fc"},
+    {VT_PART_FC2, "transformer.resblocks.#.mlp.c_proj"},
+    {VT_PART_NORM, "ln_final"},
+    {VT_PART_PROJECTION_MATRIX, "text_projection"},
+    {VT_PART_LOGIT_SCALE, "logit_scale"},
+    {VT_PART_NONE, NULL},
+};
+
+const vt_family vt_family_open_clip = {
+    .name = "OpenCLIP",
+    .matches = matches,
+    .configure = configure,
+    .vision_names = vision_names,
+    .text_names = text_names,
+};
