@@ -150,6 +150,9 @@ const vt_tensor *vt_tensor_file_find(const vt_tensor_file *file, const char *nam
 vt_status vt_tensor_file_write(const char *path, const vt_tensor *tensors, size_t count,
                                vt_error *err);
 
+/* Writes one tensor as NumPy's .npy. VT_ERR_UNSUPPORTED for a type that NumPy does not have. */
+vt_status vt_npy_write(const char *path, const vt_tensor *tensor, vt_error *err);
+
 /* ---- models ------------------------------------------------------------------------------------ */
 
 typedef struct vt_model vt_model;
@@ -177,6 +180,10 @@ typedef struct vt_model_options {
     const char *kernels;      /* "avx512", "avx2", "neon", "scalar"; NULL: the fastest here */
     vt_pos_resize pos_resize;
     size_t patch_size;        /* patches to run with, the kernels resized (FlexiViT); 0: the model's */
+    /* Of rotary positions, instead of the configuration's own: "linear:4" (position interpolation), "ntk:2",
+     * "dynamic:4", "yarn:4", each with its factor, or "none". NULL: as configured. VT_ERR_ARGUMENT for
+     * anything else, VT_ERR_UNSUPPORTED where a model has no rotary positions. */
+    const char *rope_scaling;
     vt_log_fn log;            /* NULL: warnings are dropped */
     void *log_user;
 } vt_model_options;
@@ -249,8 +256,11 @@ typedef struct vt_session_options {
                            * most, and none in a model of pictures alone */
     size_t cache_tokens;  /* tokens that vt_session_step remembers; 0: no steps. With a sliding window
                            * the memory is the window's, whatever this says. */
-    size_t rope_length;   /* the length that length-dependent rotary scaling is set for; 0: that of each
-                           * call */
+    /* The length of text that a rotary scaling which depends on it (dynamic NTK, LongRoPE) is set for. 0: the
+     * longest so far, which is the tokens of a vt_session_forward_text, and all that were given since the
+     * last reset, with those of the call, of a vt_session_step. Keys in the cache keep the rotation of
+     * their own step, as in transformers; steps equal one whole pass when this is set. */
+    size_t rope_length;
     size_t num_threads;   /* 0: one for each core the process may use */
 } vt_session_options;
 #define VT_SESSION_OPTIONS_INIT {.struct_size = sizeof(vt_session_options)}
@@ -300,6 +310,10 @@ vt_status vt_session_forward_naflex(vt_session *session, const float *const *pix
 const float *vt_session_logits(const vt_session *session); /* [count][num_classes]; NULL: no head */
 const float *vt_session_pooled(const vt_session *session); /* [count][pooled_width] */
 size_t vt_session_pooled_width(const vt_session *session);
+/* The tokens after the last block and norm: [count][vt_session_num_tokens][pooled width], prefix tokens
+ * first. */
+const float *vt_session_features(const vt_session *session);
+size_t vt_session_num_tokens(const vt_session *session);
 
 /* Pictures in the space that they share with texts, of length 1: [count][vt_model_embed_dim]. NULL where a
  * model has no such space. */
@@ -308,10 +322,15 @@ const float *vt_session_image_embeds(const vt_session *session);
 /* Runs `count` (1..text_batch) texts of `tokens` (1..text_tokens) tokens each, ids[count][tokens].
  * mask[count][tokens] is 0 where a token is padding; NULL: none is. Stages: embeddings, block0, …, hidden
  * (after the final norm), pooled, logits; beside a tower of pictures text_embeddings, text_block0, …,
- * text_features, text_pooled, text_features_projected, text_embeds. VT_ERR_ARGUMENT for an id that is not in
- * the vocabulary, or more tokens than the model has positions. */
+ * text_features, text_pooled, text_features_projected, text_embeds; with rotary positions rope_cos and
+ * rope_sin [tokens][pairs]. VT_ERR_ARGUMENT for an id that is not in the vocabulary, VT_ERR_LIMIT for more
+ * tokens than a learned table has positions. */
 vt_status vt_session_forward_text(vt_session *session, const int64_t *ids, const uint8_t *mask,
                                   size_t count, size_t tokens, vt_error *err);
+
+/* The types of the tokens of the next vt_session_forward_text, and of that alone: types[count][tokens], 0 for
+ * the first of two texts and 1 for the second in BERT. NULL, as without this call: all are of type 0. */
+void vt_session_set_token_types(vt_session *session, const int64_t *types);
 
 /* Runs `tokens` (1..text_tokens) more tokens of one text, after those of earlier steps. vt_session_reset
  * begins another text. VT_ERR_LIMIT when cache_tokens are exceeded and no window slides. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * What several test programs need. Include before anything else: cmocka wants its headers in this order.
+ * What several test programs need. Include before anything else: cmocka wants its headers in this
+ * order.
  */
 #ifndef VT_TESTS_SUPPORT_H
 #define VT_TESTS_SUPPORT_H
@@ -27,8 +28,8 @@ json_t *load_json(const char *path);
 /* The F32 tensor of that name, whose data `file` owns; fails the test when there is none. */
 const vt_tensor *f32_tensor(const vt_tensor_file *file, const char *name);
 
-/* Fixtures of a group whose tests write files: *state is the path of an empty folder of its own, and the
- * folder goes with all in it when the group ends, also after a failure. */
+/* Fixtures of a group whose tests write files: *state is the path of an empty folder of its own,
+ * and the folder goes with all in it when the group ends, also after a failure. */
 int create_temp_dir(void **state);
 int remove_temp_dir(void **state);
 
@@ -42,8 +43,8 @@ void write_text(const char *path, const char *text);
 void write_json(const char *path, const json_t *json);
 void copy_file(const char *from, const char *to);
 
-/* A checkpoint that a test may change before it writes it: the tensors of a golden case, whose data `file`
- * owns, and its configuration. */
+/* A checkpoint that a test may change before it writes it: the tensors of a golden case, whose data
+ * `file` owns, and its configuration. */
 enum { MAX_TEST_TENSORS = 96 };
 typedef struct test_model {
     const char *name; /* of the case */

@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: MIT
  *
- * Small checkpoints against what the real timm and transformers answered for them: every stage of every
- * size of every case within the tolerance that the case states (tests/data/golden/README.md).
+ * Small checkpoints against what the real timm and transformers answered for them: every stage
+ * of every size of every case within the tolerance that the case states
+ * (tests/data/golden/README.md). /
  */
 #include "support.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "nn/bias.h"
 
 typedef struct golden_case {
     const char *name;
@@ -19,32 +22,23 @@ typedef struct golden_case {
     char worst_stage[96];
 } golden_case;
 
-/* timm_deit_distilled has the stored table under `pos` for every size, 38 rows where 51 were added: what
- * recorded the goldens did not see VisionTransformerDistilled resize it. The resized table is held to
- * `embeddings` and what follows instead. */
-static bool is_unresized_pos(const golden_case *c, const vt_tensor *stage, const vt_tensor *expected) {
+/* timm_deit_distilled has the stored table under `pos` for every size, 38 rows where 51 were
+ * added: what recorded the goldens did not see VisionTransformerDistilled resize it. The resized
+ * table is held to `embeddings` and what follows instead. */
+static bool is_unresized_pos(const golden_case *c, const vt_tensor *stage,
+                             const vt_tensor *expected) {
     return strcmp(c->name, "timm_deit_distilled") == 0 && strcmp(stage->name, "pos") == 0 &&
            tensor_elements(expected) != tensor_elements(stage);
 }
 
-/* Compares one stage with the golden of its name, where the case has one. */
-static void compare_stage(void *user, const vt_tensor *stage) {
-    golden_case *c = user;
+static void compare_values(golden_case *c, const char *stage, const float *found,
+                           const float *expected, size_t n) {
     char name[96];
-    snprintf(name, sizeof name, "%s.%s", stage->name, c->size);
-    const vt_tensor *expected = vt_tensor_file_find(c->expected, name);
-    if (!expected)
-        return;
-    c->stages++;
-    if (is_unresized_pos(c, stage, expected))
-        return;
-    if (tensor_elements(expected) != tensor_elements(stage))
-        fail_msg("%s: %s has %zu values, expected %zu", c->name, name, tensor_elements(stage),
-                 tensor_elements(expected));
-    double tolerance = json_number_value(json_object_get(c->tolerances, stage->name));
+    snprintf(name, sizeof name, "%s.%s", stage, c->size);
+    double tolerance = json_number_value(json_object_get(c->tolerances, stage));
     if (tolerance <= 0)
-        fail_msg("%s: no tolerance for %s", c->name, stage->name);
-    double difference = max_difference(stage->data, expected->data, tensor_elements(stage));
+        fail_msg("%s: no tolerance for %s", c->name, stage);
+    double difference = max_difference(found, expected, n);
     if (!(difference <= tolerance))
         fail_msg("%s: %s: largest difference %.3g, tolerance %.3g", c->name, name, difference,
                  tolerance);
@@ -54,9 +48,64 @@ static void compare_stage(void *user, const vt_tensor *stage) {
     }
 }
 
-/* Stages of this size that the case has, but for what is no output of a forward pass. */
+/* The engine has one value a channel pair; the references repeat it for both channels of the
+ * pair: halves one behind the other, but for EVA's, whose pairs are neighbours. transformers has
+ * cos and sin apart, timm as the halves of a row, sin first. */
+static void compare_rope(golden_case *c, const vt_tensor *stage) {
+    bool is_sin = strcmp(stage->name, "rope_sin") == 0;
+    bool interleaved = strncmp(c->name, "timm_eva", 8) == 0;
+    size_t rows = stage->shape[0], pairs = stage->shape[1], dim = 2 * pairs;
+    char split[96], joint[96];
+    snprintf(split, sizeof split, "%s.%s", stage->name, c->size);
+    snprintf(joint, sizeof joint, "rope.%s", c->size);
+    const vt_tensor *expected = vt_tensor_file_find(c->expected, split);
+    size_t ld = dim, offset = 0;
+    if (!expected) {
+        expected = vt_tensor_file_find(c->expected, joint);
+        ld = 2 * dim;
+        offset = is_sin ? 0 : dim;
+    }
+    if (!expected)
+        fail_msg("%s: neither %s nor %s", c->name, split, joint);
+    assert_int_equal(tensor_elements(expected), rows * ld);
+    c->stages++;
+    float row[2 * 64];
+    assert_true(dim <= sizeof row / sizeof row[0]);
+    for (size_t i = 0; i < rows; i++) {
+        const float *found = (const float *)stage->data + i * pairs;
+        for (size_t j = 0; j < dim; j++)
+            row[j] = interleaved ? found[j / 2] : found[j % pairs];
+        compare_values(c, ld == dim ? stage->name : "rope", row,
+                       (const float *)expected->data + i * ld + offset, dim);
+    }
+}
+
+/* Compares one stage with the golden of its name, where the case has one. */
+static void compare_stage(void *user, const vt_tensor *stage) {
+    golden_case *c = user;
+    char name[96];
+    snprintf(name, sizeof name, "%s.%s", stage->name, c->size);
+    if (strcmp(stage->name, "rope_cos") == 0 || strcmp(stage->name, "rope_sin") == 0) {
+        compare_rope(c, stage);
+        return;
+    }
+    const vt_tensor *expected = vt_tensor_file_find(c->expected, name);
+    if (!expected)
+        return;
+    c->stages++;
+    if (is_unresized_pos(c, stage, expected))
+        return;
+    if (tensor_elements(expected) != tensor_elements(stage))
+        fail_msg("%s: %s has %zu values, expected %zu", c->name, name, tensor_elements(stage),
+                 tensor_elements(expected));
+    compare_values(c, stage->name, stage->data, expected->data, tensor_elements(stage));
+}
+
+/* Stages of this size that the case has, but for what is no output of a forward pass. timm's
+ * "rope" counts twice: the engine tells its two halves apart. */
 static size_t count_expected(const vt_tensor_file *file, const char *size) {
-    static const char *const stages[] = {"pos", "embeddings", "block0", "features", "pooled", "logits"};
+    static const char *const stages[] = {"pos",        "rope_cos", "rope_sin", "rope",   "rope",
+                                         "embeddings", "block0",   "features", "pooled", "logits"};
     size_t count = 0;
     for (size_t i = 0; i < sizeof stages / sizeof stages[0]; i++) {
         char name[96];
@@ -90,8 +139,9 @@ static void run_case(const char *name, const json_t *tolerances) {
     golden_case c = {.name = name, .tolerances = tolerances};
     vt_tensor_file *expected;
     vt_error err = {0};
-    expect_ok(vt_tensor_file_open(&expected, data_path("golden", name, "expected.safetensors", NULL),
-                                  &err), &err);
+    expect_ok(vt_tensor_file_open(&expected,
+                                  data_path("golden", name, "expected.safetensors", NULL), &err),
+              &err);
     c.expected = expected;
     for (size_t k = 0; k < sizeof kernels / sizeof kernels[0]; k++) {
         vt_model *model;
@@ -117,6 +167,34 @@ static void run_case(const char *name, const json_t *tolerances) {
     vt_tensor_file_close(expected);
 }
 
+/* timm_beit's rel_bias0 is the first block's bias for all pairs of tokens. The engine never lays
+ * that out: a row is asked of the bias itself. */
+static void test_relative_bias(void **state) {
+    (void)state;
+    enum { GRID = 6, TOKENS = GRID * GRID + 1, NUM_HEADS = 2 };
+    vt_tensor_file *model, *expected;
+    vt_error err = {0};
+    expect_ok(vt_tensor_file_open(
+                  &model, data_path("golden", "timm_beit", "model.safetensors", NULL), &err),
+              &err);
+    expect_ok(vt_tensor_file_open(
+                  &expected, data_path("golden", "timm_beit", "expected.safetensors", NULL), &err),
+              &err);
+    const float *rows = f32_tensor(expected, "rel_bias0.48x48")->data;
+    vt_grid_bias bias =
+        vt_grid_bias_make(f32_tensor(model, "blocks.0.attn.relative_position_bias_table")->data,
+                          NUM_HEADS, GRID, GRID);
+    for (size_t head = 0; head < NUM_HEADS; head++) {
+        for (size_t query = 0; query < TOKENS; query++, rows += TOKENS) {
+            float found[TOKENS] = {0};
+            bias.base.add(&bias.base, found, head, query, 0, TOKENS);
+            expect_close("rel_bias0", found, rows, TOKENS, 1e-6);
+        }
+    }
+    vt_tensor_file_close(expected);
+    vt_tensor_file_close(model);
+}
+
 static void test_case(void **state) {
     const json_t *entry = *state;
     run_case(json_string_value(json_object_get(entry, "case")),
@@ -125,7 +203,9 @@ static void test_case(void **state) {
 
 /* Which cases the library runs so far. */
 static bool is_covered(const char *name) {
-    static const char *const prefixes[] = {"timm_vit_", "timm_deit", "hf_vit", "hf_deit"};
+    static const char *const prefixes[] = {"timm_vit_", "timm_deit", "timm_eva", "timm_dinov3",
+                                           "timm_beit", "hf_vit", "hf_deit", "hf_dinov2",
+                                           "hf_dinov3", "hf_beit"};
     for (size_t i = 0; i < sizeof prefixes / sizeof prefixes[0]; i++)
         if (strncmp(name, prefixes[i], strlen(prefixes[i])) == 0)
             return true;
@@ -137,12 +217,13 @@ int main(void) {
     struct CMUnitTest tests[128];
     size_t count = 0, i;
     json_t *entry;
+    tests[count++] = (struct CMUnitTest)cmocka_unit_test(test_relative_bias);
     json_array_foreach(json_object_get(cases, "cases"), i, entry) {
         const char *name = json_string_value(json_object_get(entry, "case"));
         if (name && is_covered(name) && count < sizeof tests / sizeof tests[0])
             tests[count++] = (struct CMUnitTest){name, test_case, NULL, NULL, entry};
     }
-    if (count == 0)
+    if (count < 2)
         return EXIT_FAILURE;
     int failed = _cmocka_run_group_tests("golden vision models", tests, count, NULL, NULL);
     json_decref(cases);

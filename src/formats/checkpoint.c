@@ -33,8 +33,8 @@ static bool ends_with(const char *text, const char *suffix) {
     return n >= m && strcmp(text + n - m, suffix) == 0;
 }
 
-/* *out = the path of the first of `names` (which ends with NULL) that lies in the directory; NULL, and no
- * error, when none does. Running out of memory is not taken for a file that is not there. */
+/* *out = the path of the first of `names` (which ends with NULL) that lies in the directory; NULL, and
+ * no error, when none does. Running out of memory is not taken for a file that is not there. */
 static vt_status find_file(char **out, const char *directory, const char *const *names,
                            vt_error *err) {
     for (*out = NULL; *names; names++) {

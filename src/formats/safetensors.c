@@ -193,7 +193,7 @@ static vt_status parse_header(vt_tensor_file *file, const char *path, vt_error *
     json_error_t where;
     file->header = json_loadb((const char *)bytes + PREFIX_BYTES, (size_t)length,
                               JSON_REJECT_DUPLICATES, &where);
-    if (!file->header && where.text[0] == '\0') /* Jansson says why, but when it ran out of memory */
+    if (!file->header && where.text[0] == '\0') /* Jansson says why, but when out of memory */
         return vt_fail_memory(err, path, (size_t)length);
     if (!json_is_object(file->header))
         return vt_fail(err, VT_ERR_FORMAT, "%s: the header is not a JSON object: %s", path,
@@ -273,8 +273,8 @@ static json_t *tensor_entry(const vt_tensor *tensor, size_t begin) {
                      "data_offsets", (json_int_t)begin, (json_int_t)(begin + tensor->size));
 }
 
-static vt_status fill_header(json_t *header, const char *path, const vt_tensor *tensors, size_t count,
-                             vt_error *err) {
+static vt_status fill_header(json_t *header, const char *path, const vt_tensor *tensors,
+                             size_t count, vt_error *err) {
     size_t position = 0;
     for (size_t i = 0; i < count; i++) {
         const vt_tensor *tensor = &tensors[i];

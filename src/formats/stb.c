@@ -18,11 +18,21 @@
 #define STBI_NO_PIC
 #define STBI_NO_STDIO
 #define STBI_FAILURE_USERMSG
-#define STBI_MALLOC(size) vt_malloc(size, 1)
-#define STBI_REALLOC_SIZED(memory, old_size, new_size) vt_realloc(memory, old_size, new_size, 1)
+#define STBI_MALLOC(size) noted(vt_malloc(size, 1))
+#define STBI_REALLOC_SIZED(memory, old_size, new_size) \
+    noted(vt_realloc(memory, old_size, new_size, 1))
 #define STBI_FREE(memory) vt_free(memory)
 #define STB_IMAGE_STATIC
 #define STB_IMAGE_IMPLEMENTATION
+
+/* stb_image forgets why when it goes on to ask whether the bytes are of another format. */
+static _Thread_local bool out_of_memory;
+
+static void *noted(void *memory) {
+    out_of_memory |= memory == NULL;
+    return memory;
+}
+
 #include <stb/stb_image.h>
 
 /* stb_image reads zeros past the end of its bytes and does not tell. It does ask its reader for
@@ -83,7 +93,7 @@ static const stbi_io_callbacks CALLBACKS = {read_bytes, skip_bytes, at_end};
 
 static vt_status fail(vt_error *err, bool past_end, size_t size) {
     const char *reason = stbi_failure_reason();
-    if (reason && strcmp(reason, "Out of memory") == 0)
+    if (out_of_memory)
         return vt_fail(err, VT_ERR_MEMORY, "image: out of memory");
     if (past_end)
         return vt_fail(err, VT_ERR_FORMAT, "image: truncated after %zu bytes", size);
@@ -100,6 +110,7 @@ vt_status vt_decode_stb(vt_raster *raster, const uint8_t *bytes, size_t size, ui
                         vt_error *err) {
     stb_reader reader = reader_of(bytes, size);
     int width, height, channels;
+    out_of_memory = false;
     if (!stbi_info_from_callbacks(&CALLBACKS, &reader, &width, &height, &channels))
         return fail(err, reader.past_end, size);
 

@@ -122,7 +122,9 @@ static bool has_shape(const vt_tensor *tensor, const size_t *shape, size_t ndim)
            memcmp(tensor->shape + skip, shape, ndim * sizeof *shape) == 0;
 }
 
-static void check_tensor(vt_binder *b, const vt_tensor *tensor, const size_t *shape, size_t ndim) {
+void vt_bind_check(vt_binder *b, const vt_tensor *tensor, const size_t *shape, size_t ndim) {
+    if (b->status || !tensor)
+        return;
     const char *path = vt_checkpoint_weights_path(b->checkpoint);
     if (tensor->dtype != VT_DTYPE_F32 && tensor->dtype != VT_DTYPE_F16 &&
         tensor->dtype != VT_DTYPE_BF16) {
@@ -161,7 +163,7 @@ void vt_bind_load(vt_binder *b, float *out, const vt_tensor *tensor, const size_
                   size_t ndim) {
     size_t elements = 0;
     if (!b->status)
-        check_tensor(b, tensor, shape, ndim);
+        vt_bind_check(b, tensor, shape, ndim);
     if (b->status || !vt_product(shape, ndim, &elements))
         return;
     to_f32(b, out, tensor, elements);
@@ -202,7 +204,7 @@ const float *vt_bind_floats(vt_binder *b, vt_part part, size_t block, const char
     size_t elements = 0;
     if (!tensor)
         return NULL;
-    check_tensor(b, tensor, shape, ndim); /* before memory is asked for */
+    vt_bind_check(b, tensor, shape, ndim); /* before memory is asked for */
     if (b->status || !vt_product(shape, ndim, &elements))
         return NULL;
     float *out = vt_bind_own(b, elements, sizeof *out);
@@ -284,6 +286,7 @@ void vt_bind_dense(vt_binder *b, vt_dense *out, vt_part part, size_t block, size
                    bool has_bias) {
     const size_t shape[] = {n, k}, stored[] = {k, n};
     const vt_tensor *weight = vt_bind_require(b, part, block, ".weight");
+    vt_bind_check(b, weight, b->family->conv1d_weights ? stored : shape, 2);
     if (b->family->conv1d_weights) {
         vt_bind_pack_transposed(b, &out->weight, weight, stored);
     } else {

@@ -45,7 +45,11 @@ bool vt_bind_any_block_has(const vt_binder *b, vt_part part, const char *suffix)
 /* Memory that lives as long as the weights, zeroed; NULL, and the status set, when there is none. */
 void *vt_bind_own(vt_binder *b, size_t count, size_t size);
 
-/* out = a tensor, in F32; it must have that shape (leading dimensions of 1 aside). */
+/* Sets the status unless a tensor is float and has that shape (leading dimensions of 1 aside): called before
+ * memory of that size is asked for. Nothing to check where the tensor is NULL. */
+void vt_bind_check(vt_binder *b, const vt_tensor *tensor, const size_t *shape, size_t ndim);
+
+/* out = a tensor, in F32, of that shape. */
 void vt_bind_load(vt_binder *b, float *out, const vt_tensor *tensor, const size_t *shape, size_t ndim);
 
 /* A parameter of that shape, owned by the weights. */

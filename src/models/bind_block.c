@@ -37,6 +37,7 @@ static void bind_split_qkv(vt_binder *b, vt_dense *out, size_t block) {
     const size_t heights[] = {q, kv, kv};
     size_t width = b->encoder->width, row = 0;
     float *bias = NULL;
+    vt_bind_check(b, vt_bind_require(b, VT_PART_Q, block, ".weight"), (const size_t[]){q, width}, 2);
     vt_bind_create_packed(b, &out->weight, q + 2 * kv, width);
     for (size_t i = 0; i < 3; i++) {
         const size_t matrix[] = {heights[i], width};
@@ -86,6 +87,7 @@ static void bind_split_gate(vt_binder *b, vt_dense *out, size_t block) {
     size_t rows = b->encoder->mlp_dim, width = b->encoder->width;
     const size_t matrix[] = {rows, width};
     bool has_bias = vt_bind_any_block_has(b, parts[0], ".bias");
+    vt_bind_check(b, vt_bind_require(b, parts[0], block, ".weight"), matrix, 2);
     float *bias = has_bias ? vt_bind_own(b, 2 * rows, sizeof *bias) : NULL;
     vt_bind_create_packed(b, &out->weight, 2 * rows, width);
     for (size_t i = 0; i < 2; i++) {

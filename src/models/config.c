@@ -11,6 +11,11 @@ size_t vt_config_num_prefix(const vt_vision_config *config) {
     return config->num_class_tokens + config->num_distill_tokens + config->num_registers;
 }
 
+void vt_config_input_size(const vt_vision_config *config, size_t *height, size_t *width) {
+    *height = config->input_height ? config->input_height : config->image_height;
+    *width = config->input_width ? config->input_width : config->image_width;
+}
+
 void vt_config_native_grid(const vt_vision_config *config, size_t *grid_h, size_t *grid_w) {
     *grid_h = config->image_height / config->patch_size;
     *grid_w = config->image_width / config->patch_size;
@@ -23,6 +28,7 @@ size_t vt_config_num_patches(const vt_vision_config *config) {
 }
 
 /* Far above any published model, far below where products of three would overflow 64 bits. */
+static const double MAX_THETA = 1e12;
 enum { MAX_DIM = 1 << 20, MAX_DEPTH = 1 << 12, MAX_ROWS = 1 << 24 };
 
 typedef struct size_rule {
@@ -62,7 +68,11 @@ static vt_status check_vision(const vt_config *config, const char *where, vt_err
         {"patch size asked for", vision->run_patch_size, 1, MAX_DEPTH},
         {"image height", vision->image_height, vision->patch_size, MAX_DIM},
         {"image width", vision->image_width, vision->patch_size, MAX_DIM},
+        {"input height", vision->input_height, 0, MAX_DIM},
+        {"input width", vision->input_width, 0, MAX_DIM},
         {"number of registers", vision->num_registers, 0, MAX_DEPTH},
+        {"rotary reference grid height", vision->rope.ref_h, 0, MAX_DIM},
+        {"rotary reference grid width", vision->rope.ref_w, 0, MAX_DIM},
         {"number of classes", config->num_classes, 0, MAX_ROWS},
     };
     vt_status status = check_encoder(&vision->encoder, where, err);
@@ -72,11 +82,20 @@ static vt_status check_vision(const vt_config *config, const char *where, vt_err
                                       config->preprocess.max_num_patches > MAX_DIM))
         status = vt_fail(err, VT_ERR_UNSUPPORTED, "%s: a budget of %zu patches", where,
                          config->preprocess.max_num_patches);
+    if (!status && vision->pos_is_sincos &&
+        (vision->encoder.width % 4 != 0 || vt_config_num_patches(vision) > MAX_DIM))
+        status = vt_fail(err, VT_ERR_UNSUPPORTED,
+                         "%s: sine and cosine positions of %zu patches of %zu channels", where,
+                         vt_config_num_patches(vision), vision->encoder.width);
     if (!status && vision->pooling == VT_POOL_TOKEN && vision->num_class_tokens == 0)
         status = vt_fail(err, VT_ERR_UNSUPPORTED, "%s: pools the class token, but has none", where);
-    if (!status && vision->has_rope && vision->rope.pairs * 2 != vision->encoder.attention.head_dim)
+    if (!status && vision->has_rope &&
+        (vision->rope.pairs * 2 != vision->encoder.attention.head_dim || vision->rope.pairs % 2 != 0))
         status = vt_fail(err, VT_ERR_UNSUPPORTED, "%s: 2D rotary positions need heads of 4n channels",
                          where);
+    if (!status && vision->has_rope && !(vision->rope.theta >= 1 && vision->rope.theta <= MAX_THETA))
+        status = vt_fail(err, VT_ERR_UNSUPPORTED, "%s: rotary base: expected 1 to %g, found %g", where,
+                         MAX_THETA, vision->rope.theta);
     return status;
 }
 

@@ -17,6 +17,7 @@ typedef struct vt_vision_config {
 
     /* Input, as trained. The grid is image / patch_size, rounded down. */
     size_t image_height, image_width;
+    size_t input_height, input_width; /* what its own preprocessing makes, where that differs (DINOv2) */
     size_t patch_size;
     size_t run_patch_size;    /* as run: patch_size, or what the caller wants (FlexiViT) */
     bool patch_bias;
@@ -29,10 +30,12 @@ typedef struct vt_vision_config {
 
     /* Positions; a model may have several kinds at once, or none. */
     bool has_pos_embed;
+    bool pos_is_sincos;       /* MAE's: computed, as the checkpoint has no table */
     vt_pos_resize pos_resize; /* the family's own rule, never AUTO */
     bool has_rope;
     vt_rope2d_config rope;
     bool has_grid_bias;       /* BEiT's table of relative positions, in each block */
+    vt_pos_resize grid_bias_resize; /* the family's own rule for that, never AUTO */
 
     bool pre_norm;   /* a norm between the embeddings and the first block */
     bool final_norm; /* a norm after the last block */
@@ -58,7 +61,7 @@ typedef struct vt_text_config {
     vt_encoder_config encoder;
 
     size_t vocab_size, max_positions;
-    size_t num_token_types;   /* the first type is added to every token; 0: none */
+    size_t num_token_types;   /* a learned vector a type; 0: none */
     float embed_scale;        /* of token embeddings; 0 means 1 */
 
     bool has_pos_embed;       /* a learned table of max_positions rows */
@@ -107,6 +110,9 @@ typedef struct vt_config {
 size_t vt_config_pooled_width(const vt_text_config *config);
 
 size_t vt_config_num_prefix(const vt_vision_config *config);
+
+/* The size of a picture that nobody gives another: input_height x input_width, else the native one. */
+void vt_config_input_size(const vt_vision_config *config, size_t *height, size_t *width);
 
 /* Rows and columns of patches at the native size, and their product. */
 void vt_config_native_grid(const vt_vision_config *config, size_t *grid_h, size_t *grid_w);

@@ -23,6 +23,7 @@ typedef enum vt_part {
     VT_PART_TOKEN_TYPES,
     VT_PART_T5_BIAS,
     VT_PART_GRID_BIAS,
+    VT_PART_GRID_BIAS_SHARED, /* one table for all blocks, added to their own where they have any */
     VT_PART_Q_BIAS, /* of a fused qkv whose key has none (BEiT, EVA-02) */
     VT_PART_V_BIAS,
     VT_PART_SCALE1,
@@ -53,7 +54,7 @@ typedef enum vt_part {
     VT_PART_HEAD,
     VT_PART_HEAD_DISTILL,
     VT_PART_LM_HEAD,
-    /* norms */
+    /* norms; all that follows is one */
     VT_PART_PRE_NORM,
     VT_PART_NORM1,
     VT_PART_Q_NORM,
@@ -106,9 +107,26 @@ vt_status vt_family_find(const vt_family **out, const vt_checkpoint *checkpoint,
 size_t vt_checkpoint_dim(const vt_checkpoint *checkpoint, const char *name, size_t axis);
 
 extern const vt_family vt_family_timm_vit;
+extern const vt_family vt_family_timm_eva;
+extern const vt_family vt_family_timm_beit;
 extern const vt_family vt_family_hf_vit;
+extern const vt_family vt_family_hf_dinov2;
+extern const vt_family vt_family_meta_dinov2;
+extern const vt_family vt_family_hf_dinov3;
+extern const vt_family vt_family_hf_beit;
 extern const vt_family vt_family_clip;
 extern const vt_family vt_family_siglip;
 extern const vt_family vt_family_open_clip;
+extern const vt_family vt_family_bert;
+extern const vt_family vt_family_jina_bert;
+extern const vt_family vt_family_nomic_bert;
+extern const vt_family vt_family_modernbert;
+extern const vt_family vt_family_t5;
+extern const vt_family vt_family_gpt2;
+extern const vt_family vt_family_llama;
+extern const vt_family vt_family_gpt_neox;
+extern const vt_family vt_family_bloom;
+extern const vt_family vt_family_mpt;
+extern const vt_family vt_family_byte_lm;
 
 #endif

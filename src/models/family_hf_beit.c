@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * BEiT as Hugging Face transformers saves it: split query, key without a bias, value; tables of relative
- * positions, one for each block or one for all; LayerNorm eps 1e-12. Source: transformers 4.57,
- * models/beit/modeling_beit.py.
+ * BEiT as Hugging Face transformers saves it: split query, key without a bias, value; tables of
+ * relative positions, one for each block or one for all; LayerNorm eps 1e-12. Source:
+ * transformers 4.57, models/beit/modeling_beit.py. /
  */
 #include <string.h>
 
@@ -14,7 +14,8 @@ static bool matches(const json_t *config) {
     return type && strcmp(type, "beit") == 0;
 }
 
-/* BeitEmbeddings and BeitRelativePositionBias: each kind of table has its own way to another size. */
+/* BeitEmbeddings and BeitRelativePositionBias: each kind of table has its own way to another size.
+ */
 static void configure_positions(vt_vision_config *out, vt_json_reader *r) {
     out->has_pos_embed = vt_json_bool(r, "use_absolute_position_embeddings", false);
     out->num_pos_prefix = out->has_pos_embed ? 1 : 0;
@@ -25,7 +26,8 @@ static void configure_positions(vt_vision_config *out, vt_json_reader *r) {
 }
 
 /* BeitPooler: the norm of the patch tokens' mean, or the class token after the final norm. */
-static void configure_pooling(vt_vision_config *out, vt_json_reader *r, const vt_checkpoint *checkpoint) {
+static void configure_pooling(vt_vision_config *out, vt_json_reader *r,
+                              const vt_checkpoint *checkpoint) {
     bool mean = vt_json_bool(r, "use_mean_pooling", true);
     out->pooling = mean ? VT_POOL_AVG : VT_POOL_TOKEN;
     out->final_norm = !mean;
@@ -34,7 +36,10 @@ static void configure_pooling(vt_vision_config *out, vt_json_reader *r, const vt
 }
 
 static vt_status configure(vt_config *out, const vt_checkpoint *checkpoint, vt_error *err) {
-    static const vt_hub_defaults defaults = {768, 12, 12, 3072, "gelu", 1e-12};
+    static const vt_hub_defaults defaults = {
+        .width = 768, .depth = 12, .num_heads = 12, .mlp_dim = 3072,
+        .activation = "gelu", .norm_eps = 1e-12,
+    };
     const json_t *config = vt_checkpoint_config(checkpoint);
     vt_json_reader r = vt_json_reader_of(config, vt_checkpoint_config_path(checkpoint), err);
     vt_vision_config *vision = &out->vision;
@@ -78,8 +83,8 @@ static const vt_tensor_name vision_names[] = {
 
 static const char *const prefixes[] = {"beit.", "", NULL};
 
-/* Files of older versions have the index that is computed now; BeitForMaskedImageModeling has a norm and
- * a head of its own over the visual words. */
+/* Files of older versions have the index that is computed now; BeitForMaskedImageModeling has a
+ * norm and a head of its own over the visual words. */
 static const char *const ignored[] = {"*relative_position_index", "*embeddings.mask_token",
                                       "layernorm.", "lm_head.", NULL};
 

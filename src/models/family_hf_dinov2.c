@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
- * DINOv2, with and without registers, as Hugging Face transformers saves it: LayerScale, SwiGLU in the
- * giant, positions added before the registers are put between class token and patches. Source:
- * transformers 4.57, models/dinov2/modeling_dinov2.py,
- * models/dinov2_with_registers/modeling_dinov2_with_registers.py.
+ * DINOv2, with and without registers, as Hugging Face transformers saves it: LayerScale, SwiGLU
+ * in the giant, positions added before the registers are put between class token and patches.
+ * Source: transformers 4.57, models/dinov2/modeling_dinov2.py,
+ * models/dinov2_with_registers/modeling_dinov2_with_registers.py. /
  */
 #include <string.h>
 
@@ -20,13 +20,13 @@ static bool matches(const json_t *config) {
     return is_type(config, "dinov2") || is_type(config, "dinov2_with_registers");
 }
 
-/* mlp_ratio stands for intermediate_size. SwiGLU has two thirds of that, rounded up to a multiple of 8
- * (Dinov2SwiGLUFFN), and SiLU whatever hidden_act says. */
+/* mlp_ratio stands for intermediate_size. SwiGLU has two thirds of that, rounded up to a
+ * multiple of 8 (Dinov2SwiGLUFFN), and SiLU whatever hidden_act says. */
 static void configure_mlp(vt_encoder_config *out, vt_json_reader *r) {
     double ratio = vt_json_real(r, "mlp_ratio", 4);
     if (!r->status && !(ratio > 0 && ratio <= 64))
-        r->status = vt_fail(r->err, VT_ERR_UNSUPPORTED, "%s: \"mlp_ratio\": expected up to 64, found %g",
-                            r->where, ratio);
+        r->status = vt_fail(r->err, VT_ERR_UNSUPPORTED,
+                            "%s: \"mlp_ratio\": expected up to 64, found %g", r->where, ratio);
     if (r->status)
         return;
     out->mlp_dim = (size_t)((double)out->width * ratio);
@@ -46,7 +46,10 @@ static void configure_tokens(vt_vision_config *out, vt_json_reader *r, bool regi
 }
 
 static vt_status configure(vt_config *out, const vt_checkpoint *checkpoint, vt_error *err) {
-    static const vt_hub_defaults defaults = {768, 12, 12, 3072, "gelu", 1e-6};
+    static const vt_hub_defaults defaults = {
+        .width = 768, .depth = 12, .num_heads = 12, .mlp_dim = 3072,
+        .activation = "gelu", .norm_eps = 1e-6,
+    };
     const json_t *config = vt_checkpoint_config(checkpoint);
     vt_json_reader r = vt_json_reader_of(config, vt_checkpoint_config_path(checkpoint), err);
     vt_vision_config *vision = &out->vision;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * DINOv3's ViTs as Hugging Face transformers saves them: rotary positions of patch centres, no table;
- * prefix tokens are not rotated; LayerScale; a gated MLP in the largest. Source: transformers 4.57,
- * models/dinov3_vit/modeling_dinov3_vit.py.
+ * DINOv3's ViTs as Hugging Face transformers saves them: rotary positions of patch centres, no
+ * table; prefix tokens are not rotated; LayerScale; a gated MLP in the largest. Source:
+ * transformers 4.57, models/dinov3_vit/modeling_dinov3_vit.py. /
  */
 #include <string.h>
 
@@ -15,7 +15,10 @@ static bool matches(const json_t *config) {
 }
 
 static vt_status configure(vt_config *out, const vt_checkpoint *checkpoint, vt_error *err) {
-    static const vt_hub_defaults defaults = {384, 12, 6, 1536, "gelu", 1e-5};
+    static const vt_hub_defaults defaults = {
+        .width = 384, .depth = 12, .num_heads = 6, .mlp_dim = 1536,
+        .activation = "gelu", .norm_eps = 1e-5,
+    };
     const json_t *config = vt_checkpoint_config(checkpoint);
     vt_json_reader r = vt_json_reader_of(config, vt_checkpoint_config_path(checkpoint), err);
     vt_vision_config *vision = &out->vision;

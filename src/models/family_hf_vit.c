@@ -1,24 +1,24 @@
 /* SPDX-License-Identifier: MIT
  *
- * ViT and DeiT as Hugging Face transformers saves them: split query, key and value; LayerNorm eps 1e-12;
- * the position table resized bicubically without antialiasing. Source: transformers 4.57,
- * models/vit/modeling_vit.py, models/deit/modeling_deit.py.
+ * ViT, DeiT and MAE's encoder as Hugging Face transformers saves them: split query, key and
+ * value; LayerNorm eps 1e-12; the position table resized bicubically without antialiasing. MAE's
+ * table of sines and cosines is stored like a learned one, and all patches are looked at: random
+ * masking is for training. Source: transformers 4.57, models/vit/modeling_vit.py,
+ * models/deit/modeling_deit.py, models/vit_mae/modeling_vit_mae.py. /
  */
-#include <math.h>
 #include <string.h>
 
-#include "base/error.h"
-#include "formats/json.h"
 #include "models/family.h"
 #include "models/hub.h"
 
 static bool matches(const json_t *config) {
     const char *type = json_string_value(json_object_get(config, "model_type"));
-    return type && (strcmp(type, "vit") == 0 || strcmp(type, "deit") == 0);
+    return type && (strcmp(type, "vit") == 0 || strcmp(type, "deit") == 0 ||
+                    strcmp(type, "vit_mae") == 0);
 }
 
-/* DeiTForImageClassificationWithTeacher averages two heads; DeiTForImageClassification has one, on the
- * class token; ViTModel and DeiTModel end with a tanh pooler, unless it was left out. */
+/* DeiTForImageClassificationWithTeacher averages two heads; DeiTForImageClassification has one,
+ * on the class token; ViTModel and DeiTModel end with a tanh pooler, unless it was left out. */
 static void configure_head(vt_config *out, const json_t *config, const vt_checkpoint *checkpoint) {
     vt_vision_config *vision = &out->vision;
     vision->pooling = VT_POOL_TOKEN;
@@ -34,7 +34,19 @@ static void configure_head(vt_config *out, const json_t *config, const vt_checkp
                        vt_checkpoint_find(checkpoint, "deit.pooler.dense.weight");
 }
 
-static const vt_hub_defaults defaults = {768, 12, 12, 3072, "gelu", 1e-12};
+/* transformers fills the table that a file of MAE leaves out (ViTMAEEmbeddings.initialize_weights).
+ */
+static bool lacks_mae_table(const json_t *config, const vt_checkpoint *checkpoint) {
+    const char *type = json_string_value(json_object_get(config, "model_type"));
+    return type && strcmp(type, "vit_mae") == 0 &&
+           !vt_checkpoint_find(checkpoint, "vit.embeddings.position_embeddings") &&
+           !vt_checkpoint_find(checkpoint, "embeddings.position_embeddings");
+}
+
+static const vt_hub_defaults defaults = {
+    .width = 768, .depth = 12, .num_heads = 12, .mlp_dim = 3072,
+    .activation = "gelu", .norm_eps = 1e-12,
+};
 
 static vt_status configure(vt_config *out, const vt_checkpoint *checkpoint, vt_error *err) {
     const json_t *config = vt_checkpoint_config(checkpoint);
@@ -45,21 +57,20 @@ static vt_status configure(vt_config *out, const vt_checkpoint *checkpoint, vt_e
 
     vt_hub_encoder_config(&vision->encoder, &r, &defaults);
     out->architecture = vt_hub_architecture(config);
-    vision->image_height = vision->image_width = 224;
-    vt_json_size_pair(&r, "image_size", &vision->image_height, &vision->image_width);
-    vision->patch_size = vt_json_size(&r, "patch_size", 16);
-    vision->patch_bias = true;
+    vt_hub_image_config(vision, &r, 224, 16);
     vision->num_class_tokens = 1;
     vision->num_distill_tokens = is_deit ? 1 : 0;
     vision->num_pos_prefix = 1 + vision->num_distill_tokens;
     vision->has_pos_embed = true;
+    vision->pos_is_sincos = lacks_mae_table(config, checkpoint);
     vision->pos_resize = VT_POS_RESIZE_BICUBIC;
     vision->final_norm = true;
     configure_head(out, config, checkpoint);
     out->multi_label = vt_hub_is_multi_label(config);
     if (r.status)
         return r.status;
-    return vt_hub_preprocess(&out->preprocess, checkpoint, is_deit ? "DeiTImageProcessor" : "ViTImageProcessor", err);
+    return vt_hub_preprocess(&out->preprocess, checkpoint,
+                             is_deit ? "DeiTImageProcessor" : "ViTImageProcessor", err);
 }
 
 static const vt_tensor_name vision_names[] = {
@@ -88,7 +99,7 @@ static const char *const ignored[] = {"vit.embeddings.mask_token", "deit.embeddi
                                       "embeddings.mask_token", "decoder.", NULL};
 
 const vt_family vt_family_hf_vit = {
-    .name = "Hugging Face ViT / DeiT",
+    .name = "Hugging Face ViT / DeiT / MAE",
     .matches = matches,
     .configure = configure,
     .vision_names = vision_names,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * BEiT and BEiT v2 as timm saves them: a table of relative positions in each block, no bias of the key.
- * Source: timm 1.0.28, models/beit.py.
+ * BEiT and BEiT v2 as timm saves them: a table of relative positions in each block, no bias of
+ * the key. Source: timm 1.0.28, models/beit.py. /
  */
 #include <string.h>
 
@@ -28,7 +28,8 @@ static vt_status configure(vt_config *out, const vt_checkpoint *checkpoint, vt_e
     vision->pos_resize = VT_POS_RESIZE_BICUBIC_ANTIALIAS;
     vision->has_grid_bias = vt_json_bool(&timm.args, "use_rel_pos_bias", true) ||
                             vt_json_bool(&timm.args, "use_shared_rel_pos_bias", false);
-    /* The class takes one size alone; this is transformers' rule for the same tables (docs/MODELS.md). */
+    /* The class takes one size alone; this is transformers' rule for the same tables
+     * (docs/MODELS.md). */
     vision->grid_bias_resize = VT_POS_RESIZE_BILINEAR;
     if (!vision->has_pos_embed)
         vision->pos_resize = vision->grid_bias_resize;

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
- * timm's Eva: EVA-01, EVA-02, the image towers of EVA-CLIP, timm's own ViTs with rotary positions, and
- * DINOv3. One class makes them all; what an architecture's name stands for is in the table below, what is
- * in a block shows in its tensors. Source: timm 1.0.28, models/eva.py.
+ * timm's Eva: EVA-01, EVA-02, the image towers of EVA-CLIP, timm's own ViTs with rotary
+ * positions, and DINOv3. One class makes them all; what an architecture's name stands for is in
+ * the table below, what is in a block shows in its tensors. Source: timm 1.0.28, models/eva.py.
+ * /
  */
 #include <string.h>
 
@@ -57,11 +58,12 @@ static void reject(vt_timm *timm, const char *key) {
 static void configure_rope(vt_vision_config *out, vt_timm *timm, const eva_variant *variant) {
     vt_json_reader *args = &timm->args;
     bool dinov3 = variant->rope_type && strcmp(variant->rope_type, "dinov3") == 0;
-    const char *type = vt_json_string(args, "rope_type", variant->rope_type ? variant->rope_type : "cat");
+    const char *type =
+        vt_json_string(args, "rope_type", variant->rope_type ? variant->rope_type : "cat");
     out->has_rope = vt_json_bool(args, "use_rot_pos_emb", variant->rope_type != NULL);
     if (out->has_rope != (variant->rope_type != NULL))
         reject(timm, "use_rot_pos_emb");
-    if (!out->has_rope)
+    if (!out->has_rope || !variant->rope_type)
         return;
     if (strcmp(type, variant->rope_type) != 0)
         reject(timm, "rope_type");
@@ -93,7 +95,8 @@ static void configure_tokens(vt_vision_config *out, vt_timm *timm, const eva_var
     out->pos_resize = VT_POS_RESIZE_BICUBIC_ANTIALIAS;
 }
 
-/* The final norm moves behind the pooling where that is a mean, unless the arguments say otherwise. */
+/* The final norm moves behind the pooling where that is a mean, unless the arguments say otherwise.
+ */
 static void configure_norms(vt_vision_config *out, vt_timm *timm, const eva_variant *variant) {
     vt_json_reader *args = &timm->args;
     bool fc_norm = !variant->no_fc_norm && out->pooling == VT_POOL_AVG;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
- * timm's VisionTransformer: ViT, DeiT, DeiT III, AugReg, DINOv2, CLIP and SigLIP image towers, and the
- * plain rest of models/vision_transformer.py and models/deit.py. The hub's config.json names an
- * architecture and the arguments that differ from it; what the name leaves open is read off the tensors.
- * Source: timm 1.0.28.
+ * timm's VisionTransformer: ViT, DeiT, DeiT III, AugReg, DINOv2, CLIP and SigLIP image towers,
+ * and the plain rest of models/vision_transformer.py and models/deit.py. The hub's config.json
+ * names an architecture and the arguments that differ from it; what the name leaves open is read
+ * off the tensors. Source: timm 1.0.28. /
  */
 #include <string.h>
 
@@ -24,9 +24,9 @@ static bool matches(const json_t *config) {
     for (size_t i = 0; i < sizeof other_blocks / sizeof other_blocks[0]; i++)
         if (strstr(name, other_blocks[i]))
             return false;
-    return starts_with(name, "vit_") || starts_with(name, "deit") || starts_with(name, "flexivit") ||
-           starts_with(name, "test_vit") || starts_with(name, "eva_large_patch14") ||
-           starts_with(name, "beit3_");
+    return starts_with(name, "vit_") || starts_with(name, "deit") ||
+           starts_with(name, "flexivit") || starts_with(name, "test_vit") ||
+           starts_with(name, "eva_large_patch14") || starts_with(name, "beit3_");
 }
 
 /* Heads are 64 wide but in these; the first part of a name that fits counts. */
@@ -60,8 +60,8 @@ static double default_norm_eps(const char *name) {
     return strstr(name, "_clip_") || starts_with(name, "beit3_") ? 1e-5 : 1e-6;
 }
 
-/* Which pooling: an argument of the model, else what the hub's file says of it, else what the tensors
- * show. */
+/* Which pooling: an argument of the model, else what the hub's file says of it, else what the
+ * tensors show. */
 static void configure_pooling(vt_vision_config *out, vt_timm *timm) {
     const char *fallback = vt_timm_has_tensor(timm, "attn_pool.latent") ? "map"
                            : vt_timm_has_tensor(timm, "cls_token")      ? "token"
@@ -69,8 +69,8 @@ static void configure_pooling(vt_vision_config *out, vt_timm *timm) {
     vt_timm_pooling(out, timm, vt_json_string(&timm->config, "global_pool", fallback));
 }
 
-/* The class token and registers, and how many of them the position table covers: all (the first ViT),
- * or none (no_embed_class). */
+/* The class token and registers, and how many of them the position table covers: all (the first
+ * ViT), or none (no_embed_class). */
 static void configure_tokens(vt_vision_config *out, vt_timm *timm) {
     const char *name = timm->architecture;
     vt_json_reader *args = &timm->args;

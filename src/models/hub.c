@@ -24,6 +24,17 @@ bool vt_hub_is_architecture(const json_t *config, const char *name) {
     return false;
 }
 
+static bool ends_with(const char *text, const char *end) {
+    size_t n = strlen(text), m = strlen(end);
+    return n >= m && strcmp(text + n - m, end) == 0;
+}
+
+bool vt_hub_has_lm_head(const vt_checkpoint *checkpoint) {
+    const char *architecture = vt_hub_architecture(vt_checkpoint_config(checkpoint));
+    return ends_with(architecture, "ForCausalLM") || ends_with(architecture, "LMHeadModel") ||
+           vt_checkpoint_find(checkpoint, "lm_head.weight");
+}
+
 size_t vt_hub_num_labels(const json_t *config) {
     const json_t *count = json_object_get(config, "num_labels");
     const json_t *labels = json_object_get(config, "id2label");
@@ -60,27 +71,55 @@ vt_activation vt_hub_activation(vt_json_reader *reader, const char *key, const c
     return VT_ACT_NONE;
 }
 
-void vt_hub_encoder_config(vt_encoder_config *out, vt_json_reader *reader,
-                           const vt_hub_defaults *defaults) {
-    out->width = vt_json_size(reader, "hidden_size", defaults->width);
-    out->depth = vt_json_size(reader, "num_hidden_layers", defaults->depth);
-    out->mlp_dim = vt_json_size(reader, "intermediate_size", defaults->mlp_dim);
-    size_t num_heads = vt_json_size(reader, "num_attention_heads", defaults->num_heads);
-    if (!reader->status && (num_heads == 0 || out->width % num_heads != 0))
+static size_t size_named(vt_json_reader *reader, const char *key, size_t fallback) {
+    return key ? vt_json_size(reader, key, fallback) : fallback;
+}
+
+static void read_heads(vt_attention_shape *out, vt_json_reader *reader, const vt_hub_keys *keys,
+                       const vt_hub_defaults *defaults, size_t width) {
+    size_t num_heads = size_named(reader, keys->num_heads, defaults->num_heads);
+    size_t head_dim = size_named(reader, keys->head_dim, 0);
+    if (!reader->status && (num_heads == 0 || (!head_dim && width % num_heads != 0)))
         reader->status = vt_fail(reader->err, VT_ERR_UNSUPPORTED,
-                                 "%s: hidden_size %zu is no multiple of num_attention_heads %zu",
-                                 reader->where, out->width, num_heads);
+                                 "%s: %s %zu is no multiple of %s %zu", reader->where, keys->width,
+                                 width, keys->num_heads, num_heads);
     if (reader->status)
         return;
-    out->attention = (vt_attention_shape){
-        .num_heads = num_heads,
-        .num_kv_heads = num_heads,
-        .head_dim = out->width / num_heads,
-        .scale = 1.0f / sqrtf((float)(out->width / num_heads)),
-    };
+    out->num_heads = out->num_kv_heads = num_heads;
+    out->head_dim = head_dim ? head_dim : width / num_heads;
+    out->scale = 1.0f / sqrtf((float)out->head_dim);
+}
+
+void vt_hub_encoder_config_named(vt_encoder_config *out, vt_json_reader *reader,
+                                 const vt_hub_keys *keys, const vt_hub_defaults *defaults) {
+    out->width = size_named(reader, keys->width, defaults->width);
+    out->depth = size_named(reader, keys->depth, defaults->depth);
+    size_t mlp_dim = defaults->mlp_dim || out->width > SIZE_MAX / 4 ? defaults->mlp_dim : 4 * out->width;
+    out->mlp_dim = size_named(reader, keys->mlp_dim, mlp_dim);
+    read_heads(&out->attention, reader, keys, defaults, out->width);
+    if (reader->status)
+        return;
     out->norm = VT_NORM_LAYER;
-    out->norm_eps = (float)vt_json_real(reader, "layer_norm_eps", defaults->norm_eps);
-    out->activation = vt_hub_activation(reader, "hidden_act", defaults->activation);
+    out->norm_eps = (float)vt_json_real(reader, keys->norm_eps, defaults->norm_eps);
+    if (keys->activation)
+        out->activation = vt_hub_activation(reader, keys->activation, defaults->activation);
+}
+
+void vt_hub_encoder_config(vt_encoder_config *out, vt_json_reader *reader,
+                           const vt_hub_defaults *defaults) {
+    static const vt_hub_keys keys = {
+        .width = "hidden_size", .depth = "num_hidden_layers", .num_heads = "num_attention_heads",
+        .mlp_dim = "intermediate_size", .activation = "hidden_act", .norm_eps = "layer_norm_eps",
+    };
+    vt_hub_encoder_config_named(out, reader, &keys, defaults);
+}
+
+void vt_hub_image_config(vt_vision_config *out, vt_json_reader *reader, size_t image_size,
+                         size_t patch_size) {
+    out->image_height = out->image_width = image_size;
+    vt_json_size_pair(reader, "image_size", &out->image_height, &out->image_width);
+    out->patch_size = vt_json_size(reader, "patch_size", patch_size);
+    out->patch_bias = true;
 }
 
 vt_status vt_hub_preprocess(vt_preprocess *out, const vt_checkpoint *checkpoint,

@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "base/memory.h"
+#include "models/rope_config.h"
 
 #define STRINGIFY_(x) #x
 #define STRINGIFY(x) STRINGIFY_(x)
@@ -22,6 +23,8 @@ size_t vt_model_round_to_patches(const vt_model *model, size_t pixels) {
 
 static vt_status open_positions(vt_model *model, vt_error *err) {
     const vt_vision_config *config = &model->config.vision;
+    if (!model->weights.vision.pos_embed)
+        return VT_OK;
     vt_pos_table native = {
         .table = model->weights.vision.pos_embed,
         .num_prefix = config->num_pos_prefix,
@@ -29,7 +32,14 @@ static vt_status open_positions(vt_model *model, vt_error *err) {
         .rule = model->pos_resize,
     };
     vt_config_native_grid(config, &native.grid_h, &native.grid_w);
-    return native.table ? vt_pos_cache_create(&model->positions, &native, err) : VT_OK;
+    return vt_pos_cache_create(&model->positions, &native, err);
+}
+
+static vt_status override_rope(vt_text_config *text, const char *scaling, vt_error *err) {
+    if (!text->has_rope)
+        return vt_fail(err, VT_ERR_UNSUPPORTED, "rope_scaling \"%.64s\": the model has no rotary positions",
+                       scaling);
+    return vt_rope_config_override(&text->rope, scaling, err);
 }
 
 static vt_status open_model(vt_model *model, const char *path, const vt_model_options *options,
@@ -45,6 +55,8 @@ static vt_status open_model(vt_model *model, const char *path, const vt_model_op
         status = vt_family_find(&model->family, model->checkpoint, err);
     if (!status)
         status = model->family->configure(config, model->checkpoint, err);
+    if (!status && options->rope_scaling)
+        status = override_rope(&config->text, options->rope_scaling, err);
     config->vision.run_patch_size = options->patch_size ? options->patch_size
                                                        : config->vision.patch_size;
     if (!status)
@@ -56,6 +68,7 @@ static vt_status open_model(vt_model *model, const char *path, const vt_model_op
         status = vt_labels_load(&model->labels, options->labels_path,
                                 vt_checkpoint_config(model->checkpoint), config->num_classes, err);
     model->pos_resize = options->pos_resize ? options->pos_resize : config->vision.pos_resize;
+    model->grid_bias_resize = options->pos_resize ? options->pos_resize : config->vision.grid_bias_resize;
     if (!status)
         status = open_positions(model, err);
     if (!status && options->log)
@@ -116,6 +129,50 @@ static const char *activation_name(vt_activation act) {
     return names[act];
 }
 
+static const char *positions_name(const vt_vision_config *vision) {
+    if (vision->has_rope)
+        return vision->has_pos_embed ? "learned 2D table, 2D rotary" : "2D rotary";
+    if (vision->has_grid_bias)
+        return vision->has_pos_embed ? "learned 2D table, 2D relative bias" : "2D relative bias";
+    return vision->has_pos_embed ? "learned 2D table" : "none";
+}
+
+static const char *text_positions_name(const vt_text_config *text) {
+    static const char *const rotary[VT_ROPE_SCALING_COUNT] = {
+        [VT_ROPE_SCALING_NONE] = "rotary",
+        [VT_ROPE_SCALING_LINEAR] = "rotary, linear scaling",
+        [VT_ROPE_SCALING_NTK] = "rotary, NTK scaling",
+        [VT_ROPE_SCALING_DYNAMIC] = "rotary, dynamic NTK scaling",
+        [VT_ROPE_SCALING_YARN] = "rotary, YaRN scaling",
+        [VT_ROPE_SCALING_LLAMA3] = "rotary, Llama 3 scaling",
+        [VT_ROPE_SCALING_LONGROPE] = "rotary, LongRoPE scaling",
+    };
+    if (text->has_rope)
+        return rotary[text->rope.scaling];
+    if (text->has_alibi)
+        return "ALiBi";
+    if (text->has_t5_bias)
+        return "T5 relative bias";
+    return text->has_pos_embed ? "learned table" : text->has_sinusoids ? "sinusoids" : "none";
+}
+
+static const char *text_pooling_name(vt_text_pooling pooling) {
+    static const char *const names[] = {
+        [VT_TEXT_POOL_NONE] = "none",  [VT_TEXT_POOL_FIRST] = "first token",
+        [VT_TEXT_POOL_MEAN] = "mean",  [VT_TEXT_POOL_LAST] = "last token",
+        [VT_TEXT_POOL_EOS] = "end-of-text token", [VT_TEXT_POOL_ARGMAX] = "end-of-text token",
+    };
+    return names[pooling];
+}
+
+static const char *attention_name(const vt_encoder_config *encoder) {
+    if (encoder->causal)
+        return encoder->window ? "causal, sliding window" : "causal";
+    if (encoder->window)
+        return encoder->global_every ? "full, a window in most blocks" : "window";
+    return "full";
+}
+
 void vt_model_describe(vt_model_info *out, const vt_model *model) {
     const vt_config *config = &model->config;
     const vt_vision_config *vision = &config->vision;
@@ -135,21 +192,21 @@ void vt_model_describe(vt_model_info *out, const vt_model *model) {
         .mlp_dim = encoder->mlp_dim,
         .patch_size = vision->run_patch_size,
         .num_prefix_tokens = vt_config_num_prefix(vision),
-        .image_height = vision->image_height,
-        .image_width = vision->image_width,
         .norm = encoder->norm == VT_NORM_LAYER ? "LayerNorm" : "RMSNorm",
         .norm_eps = encoder->norm_eps,
         .activation = activation_name(encoder->activation),
         .gated_mlp = encoder->gated_mlp,
-        .pooling = vt_pooling_name(vision->pooling),
-        .positions = vision->has_pos_embed ? "learned 2D table" : "none",
+        .pooling = config->has_vision ? vt_pooling_name(vision->pooling)
+                                      : text_pooling_name(config->text.pooling),
+        .positions = config->has_vision ? positions_name(vision) : text_positions_name(&config->text),
         .num_pos_prefix = vision->num_pos_prefix,
         .pos_resize = vt_pos_resize_name(model->pos_resize),
-        .attention = "full",
+        .attention = attention_name(encoder),
         .multi_label = config->multi_label,
     };
     memcpy(out->mean, config->preprocess.mean, sizeof out->mean);
     memcpy(out->std, config->preprocess.std, sizeof out->std);
+    vt_config_input_size(vision, &out->image_height, &out->image_width);
     vt_preprocess_describe(&config->preprocess, out->preprocessing, sizeof out->preprocessing,
-                           vision->image_height, vision->image_width);
+                           out->image_height, out->image_width);
 }

@@ -77,7 +77,9 @@ typedef struct vt_text_pass {
     vt_rope rope, local_rope;
     vt_alibi alibi;
     vt_t5_bias t5_bias;
+    uint16_t *t5_buckets;      /* [t5_max_distance + 1] */
     const vt_attention_bias **biases; /* [depth], or NULL */
+    const int64_t *token_types; /* [count][length] of the next forward pass, or NULL: all 0 */
     size_t count, length;      /* texts and tokens of the last forward pass */
     void *block;
 } vt_text_pass;

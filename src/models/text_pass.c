@@ -39,6 +39,8 @@ static void carve(vt_text_pass *out, vt_arena *arena, const vt_model *model, siz
     out->biases = text->has_alibi || text->has_t5_bias
                       ? vt_arena_take(arena, encoder->depth, sizeof *out->biases)
                       : NULL;
+    out->t5_buckets = vt_arena_take(arena, text->has_t5_bias ? text->t5_max_distance + 1 : 0,
+                                    sizeof *out->t5_buckets);
 }
 
 /* Every block has the same bias. */
@@ -50,9 +52,9 @@ static void make_biases(vt_text_pass *pass, const vt_model *model) {
         pass->alibi = vt_alibi_make(weights->alibi_slopes);
         bias = &pass->alibi.base;
     } else if (text->has_t5_bias) {
-        pass->t5_bias = vt_t5_bias_make(weights->t5_bias, text->encoder.attention.num_heads,
-                                        text->t5_buckets, text->t5_max_distance,
-                                        !text->encoder.causal);
+        pass->t5_bias = vt_t5_bias_make(weights->t5_bias, pass->t5_buckets,
+                                        text->encoder.attention.num_heads, text->t5_buckets,
+                                        text->t5_max_distance, !text->encoder.causal);
         bias = &pass->t5_bias.base;
     }
     for (size_t i = 0; bias && i < text->encoder.depth; i++)
@@ -111,7 +113,8 @@ static void add_row(float *row, const float *other, size_t width) {
         row[i] += other[i];
 }
 
-static void embed_token(const vt_model *model, float *row, int64_t id, size_t position) {
+static void embed_token(const vt_model *model, float *row, int64_t id, int64_t type,
+                        size_t position) {
     const vt_text_config *text = &model->config.text;
     const vt_text_weights *weights = &model->weights.text;
     size_t width = text->encoder.width;
@@ -122,8 +125,8 @@ static void embed_token(const vt_model *model, float *row, int64_t id, size_t po
         add_row(row, weights->pos_embed + position * width, width);
     if (text->has_sinusoids)
         add_sinusoid(row, width, position);
-    if (weights->type0)
-        add_row(row, weights->type0, width);
+    if (weights->token_types)
+        add_row(row, weights->token_types + (size_t)type * width, width);
 }
 
 /* A stage has one name in a model of text alone and another beside a tower of pictures. */
@@ -147,7 +150,9 @@ static void embed(vt_session *session, const vt_compute *compute, const int64_t 
     size_t width = model->config.text.encoder.width, rows = pass->count * pass->length;
     float *x = pass->buffers.x;
     for (size_t row = 0; row < rows; row++)
-        embed_token(model, x + row * width, ids[row], first + row % pass->length);
+        embed_token(model, x + row * width, ids[row], pass->token_types ? pass->token_types[row] : 0,
+                    first + row % pass->length);
+    pass->token_types = NULL;
     vt_norm_forward(compute, &model->weights.text.embed_norm, x, width, x, width, rows, width);
     tell(session, "embeddings", "text_embeddings", x, pass->length, width);
 }
@@ -301,6 +306,15 @@ static vt_status check_ids(const vt_text_config *text, const int64_t *ids, size_
     return VT_OK;
 }
 
+static vt_status check_token_types(const vt_text_config *text, const int64_t *types, size_t count,
+                                   vt_error *err) {
+    for (size_t i = 0; types && i < count; i++)
+        if (types[i] < 0 || (uint64_t)types[i] >= text->num_token_types)
+            return vt_fail(err, VT_ERR_ARGUMENT, "token %zu is of type %lld, the model has %zu types", i,
+                           (long long)types[i], text->num_token_types);
+    return VT_OK;
+}
+
 static vt_status check_call(const vt_session *session, size_t count, size_t tokens, vt_error *err) {
     const vt_text_pass *pass = &session->text;
     if (!pass->block)
@@ -318,6 +332,9 @@ vt_status vt_session_forward_text(vt_session *session, const int64_t *ids, const
     vt_status status = check_call(session, count, tokens, err);
     if (!status)
         status = check_ids(&session->model->config.text, ids, count, 0, tokens, err);
+    if (!status)
+        status = check_token_types(&session->model->config.text, session->text.token_types,
+                                   count * tokens, err);
     if (status)
         return status;
     const vt_compute compute = {session->model->kernels, session->pool};
@@ -354,6 +371,10 @@ vt_status vt_session_step(vt_session *session, const int64_t *ids, size_t tokens
     encode(session, &compute, NULL, cache, first);
     predict(session, &compute);
     return VT_OK;
+}
+
+void vt_session_set_token_types(vt_session *session, const int64_t *types) {
+    session->text.token_types = types;
 }
 
 void vt_session_reset(vt_session *session) {

@@ -62,14 +62,16 @@ static size_t count_blocks(const vt_timm *timm) {
     return depth;
 }
 
-/* layers/mlp.py: SwiGLUPacked and GluMlp make gate and value with one layer, fc1, twice as wide as what
- * fc2 takes; SwiGLU with two, fc1_g and fc1_x. */
+/* layers/mlp.py: SwiGLUPacked and GluMlp make gate and value with one layer, fc1, twice as wide
+ * as what fc2 takes; SwiGLU with two, fc1_g and fc1_x. */
 static bool is_gated(const vt_timm *timm, size_t mlp_dim) {
     return vt_timm_has_tensor(timm, "blocks.0.mlp.fc1_g.weight") ||
-           (mlp_dim && vt_checkpoint_dim(timm->checkpoint, "blocks.0.mlp.fc1.weight", 0) == 2 * mlp_dim);
+           (mlp_dim &&
+            vt_checkpoint_dim(timm->checkpoint, "blocks.0.mlp.fc1.weight", 0) == 2 * mlp_dim);
 }
 
-void vt_timm_encoder(vt_encoder_config *out, vt_timm *timm, size_t num_heads, const char *activation) {
+void vt_timm_encoder(vt_encoder_config *out, vt_timm *timm, size_t num_heads,
+                     const char *activation) {
     vt_json_reader *args = &timm->args;
     out->width = vt_timm_width(timm);
     out->depth = vt_json_size(args, "depth", count_blocks(timm));
@@ -83,7 +85,9 @@ void vt_timm_encoder(vt_encoder_config *out, vt_timm *timm, size_t num_heads, co
                                           .head_dim = head_dim,
                                           .scale = 1.0f / sqrtf((float)head_dim)};
     out->norm = vt_timm_has_tensor(timm, "blocks.0.norm1.bias") ? VT_NORM_LAYER : VT_NORM_RMS;
-    out->mlp_dim = vt_checkpoint_dim(timm->checkpoint, "blocks.0.mlp.fc2.weight", 1);
+    size_t mlp_dim = vt_checkpoint_dim(timm->checkpoint, "blocks.0.mlp.fc2.weight", 1);
+    out->mlp_dim =
+        mlp_dim ? mlp_dim : 4 * out->width; /* so that the binder tells what is missing */
     out->gated_mlp = is_gated(timm, out->mlp_dim);
     out->activation = vt_hub_activation(args, "act_layer", out->gated_mlp ? "silu" : activation);
 }
@@ -104,9 +108,9 @@ void vt_timm_pooling(vt_vision_config *out, vt_timm *timm, const char *fallback)
         }
     }
     if (!timm->args.status)
-        timm->args.status = vt_fail(timm->args.err, VT_ERR_UNSUPPORTED,
-                                    "%s: \"global_pool\": \"%s\" is not supported", timm->args.where,
-                                    pooling);
+        timm->args.status =
+            vt_fail(timm->args.err, VT_ERR_UNSUPPORTED,
+                    "%s: \"global_pool\": \"%s\" is not supported", timm->args.where, pooling);
 }
 
 vt_status vt_timm_finish(vt_config *out, vt_timm *timm, vt_error *err) {
@@ -114,7 +118,8 @@ vt_status vt_timm_finish(vt_config *out, vt_timm *timm, vt_error *err) {
     size_t num_classes = vt_json_size(pretrained, "num_classes", 1000);
     num_classes = vt_json_size(config, "num_classes", num_classes);
     out->num_classes = vt_json_size(args, "num_classes", num_classes);
-    out->multi_label = vt_hub_is_multi_label(config->object) || vt_hub_is_multi_label(pretrained->object);
+    out->multi_label =
+        vt_hub_is_multi_label(config->object) || vt_hub_is_multi_label(pretrained->object);
     if (config->status || args->status || pretrained->status)
         return config->status ? config->status : args->status ? args->status : pretrained->status;
     return vt_preprocess_from_timm(&out->preprocess, pretrained->object, err);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * What the configurations of timm on the hub have in common: config.json names an architecture and the
- * arguments that differ from it (timm 1.0.28, models/_hub.py: load_model_config_from_hf); what neither
- * says is read off the tensors.
+ * What the configurations of timm on the hub have in common: config.json names an architecture
+ * and the arguments that differ from it (timm 1.0.28, models/_hub.py:
+ * load_model_config_from_hf); what neither says is read off the tensors. /
  */
 #ifndef VT_MODELS_TIMM_H
 #define VT_MODELS_TIMM_H
@@ -32,9 +32,10 @@ void vt_timm_image(vt_vision_config *out, vt_timm *timm);
 /* Channels of a token. */
 size_t vt_timm_width(vt_timm *timm);
 
-/* All of the encoder but the norm's epsilon. Width, depth and the kind of MLP are the tensors' to tell;
- * heads and activation are not: `num_heads` and `activation` are the architecture's. */
-void vt_timm_encoder(vt_encoder_config *out, vt_timm *timm, size_t num_heads, const char *activation);
+/* All of the encoder but the norm's epsilon. Width, depth and the kind of MLP are the tensors'
+ * to tell; heads and activation are not: `num_heads` and `activation` are the architecture's. */
+void vt_timm_encoder(vt_encoder_config *out, vt_timm *timm, size_t num_heads,
+                     const char *activation);
 
 /* "global_pool", an argument; else the architecture's. */
 void vt_timm_pooling(vt_vision_config *out, vt_timm *timm, const char *fallback);

@@ -17,8 +17,10 @@ vt_status vt_vision_find_shape(vt_vision_shape *out, const vt_model *model, size
                                size_t height, size_t width, vt_error *err) {
     const vt_vision_config *config = &model->config.vision;
     bool natural = !height && !width;
-    height = height ? height : config->image_height;
-    width = width ? width : config->image_width;
+    size_t own_height, own_width;
+    vt_config_input_size(config, &own_height, &own_width);
+    height = height ? height : own_height;
+    width = width ? width : own_width;
     batch = batch ? batch : 1;
     if (height > MAX_SIDE || width > MAX_SIDE || batch > MAX_BATCH)
         return vt_fail(err, VT_ERR_LIMIT,
@@ -105,7 +107,7 @@ static vt_status fill_grid_biases(vt_vision_pass *pass, const vt_model *model, v
             memcpy(to, from, to_h * to_w * num_heads * sizeof *to);
         else
             status = vt_interpolate(to, from, from_h, from_w, to_h, to_w, num_heads,
-                                    model->pos_resize, err);
+                                    model->grid_bias_resize, err);
         memcpy(to + to_h * to_w * num_heads, from + from_h * from_w * num_heads,
                3 * num_heads * sizeof *to);
         pass->grid_biases[i] = vt_grid_bias_make(to, num_heads, shape->grid_h, shape->grid_w);
@@ -325,6 +327,14 @@ const float *vt_session_pooled(const vt_session *session) {
 
 size_t vt_session_pooled_width(const vt_session *session) {
     return session->model->config.vision.encoder.width;
+}
+
+const float *vt_session_features(const vt_session *session) {
+    return session->vision.buffers.x;
+}
+
+size_t vt_session_num_tokens(const vt_session *session) {
+    return session->vision.shape.num_tokens;
 }
 
 const float *vt_session_image_embeds(const vt_session *session) {

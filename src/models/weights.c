@@ -7,6 +7,7 @@
 #include "base/memory.h"
 #include "models/bind_block.h"
 #include "nn/patch_resize.h"
+#include "nn/sincos.h"
 
 /* ---- pictures ---------------------------------------------------------------------------------- */
 
@@ -37,14 +38,33 @@ static void bind_prefix(vt_binder *b, vt_patch_embed *out, const vt_vision_confi
     out->prefix = prefix;
 }
 
+/* A block's own table, and the shared one (or NULL) added: resizing is linear, so that the sum may be
+ * taken first. */
+static const float *bind_grid_bias(vt_binder *b, size_t block, const size_t *table, const float *shared) {
+    const vt_tensor *tensor = vt_bind_require(b, VT_PART_GRID_BIAS, block, "");
+    size_t elements = table[0] * table[1];
+    float *out = tensor ? vt_bind_own(b, elements, sizeof *out) : NULL;
+    if (!out)
+        return NULL;
+    vt_bind_load(b, out, tensor, table, 2);
+    for (size_t i = 0; shared && i < elements; i++)
+        out[i] += shared[i];
+    return out;
+}
+
 static void bind_grid_biases(vt_binder *b, vt_vision_weights *out, const vt_vision_config *config) {
     size_t grid_h, grid_w;
     vt_config_native_grid(config, &grid_h, &grid_w);
     const size_t table[] = {(2 * grid_h - 1) * (2 * grid_w - 1) + 3,
                             config->encoder.attention.num_heads};
+    char name[VT_MAX_TENSOR_NAME];
+    bool has_shared = vt_bind_find(b, VT_PART_GRID_BIAS_SHARED, 0, "", name) != NULL;
+    bool has_own = !has_shared || vt_bind_any_block_has(b, VT_PART_GRID_BIAS, "");
+    const float *shared =
+        has_shared ? vt_bind_floats(b, VT_PART_GRID_BIAS_SHARED, 0, "", table, 2) : NULL;
     out->grid_biases = vt_bind_own(b, config->encoder.depth, sizeof *out->grid_biases);
     for (size_t i = 0; i < config->encoder.depth && !b->status; i++)
-        out->grid_biases[i] = vt_bind_floats(b, VT_PART_GRID_BIAS, i, "", table, 2);
+        out->grid_biases[i] = has_own ? bind_grid_bias(b, i, table, shared) : shared;
 }
 
 /* A linear layer over [row][column][channel] as a convolution's over [channel][row][column]. */
@@ -61,6 +81,8 @@ static void bind_patch_kernel(vt_binder *b, vt_packed *out, const vt_vision_conf
     size_t width = config->encoder.width, patch = config->patch_size, run = config->run_patch_size;
     const size_t kernel[] = {width, 3, patch, patch}, matrix[] = {width, 3 * patch * patch};
     const vt_tensor *tensor = vt_bind_require(b, VT_PART_PATCH, 0, ".weight");
+    vt_bind_check(b, tensor, config->patch_channels_last ? matrix : kernel,
+                  config->patch_channels_last ? 2 : 4);
     vt_bind_create_packed(b, out, width, 3 * run * run);
     if (run == patch && !config->patch_channels_last) {
         vt_bind_pack(b, out, 0, width, tensor, kernel, 4);
@@ -82,6 +104,17 @@ static void bind_patch_kernel(vt_binder *b, vt_packed *out, const vt_vision_conf
         vt_pack_rows(b->kernels, out, 0, resized, width);
 }
 
+/* Zeros for the prefix tokens, sines and cosines for the patches. */
+static const float *make_sincos(vt_binder *b, const vt_vision_config *config) {
+    size_t width = config->encoder.width, grid_h, grid_w;
+    vt_config_native_grid(config, &grid_h, &grid_w);
+    float *table = vt_bind_own(b, (config->num_pos_prefix + grid_h * grid_w) * width, sizeof *table);
+    if (table)
+        vt_sincos2d_fill(table + config->num_pos_prefix * width, grid_h, grid_w, width, 10000,
+                         VT_SINCOS_MAE);
+    return table;
+}
+
 static void bind_embeddings(vt_binder *b, vt_vision_weights *out, const vt_vision_config *config) {
     size_t width = config->encoder.width;
     vt_patch_embed *embed = &out->embed;
@@ -92,7 +125,9 @@ static void bind_embeddings(vt_binder *b, vt_vision_weights *out, const vt_visio
     bind_prefix(b, embed, config);
     if (config->has_pos_embed) {
         const size_t table[] = {config->num_pos_prefix + vt_config_num_patches(config), width};
-        out->pos_embed = vt_bind_floats(b, VT_PART_POS_EMBED, 0, "", table, 2);
+        out->pos_embed = config->pos_is_sincos
+                             ? make_sincos(b, config)
+                             : vt_bind_floats(b, VT_PART_POS_EMBED, 0, "", table, 2);
     }
     if (config->has_grid_bias)
         bind_grid_biases(b, out, config);
@@ -196,12 +231,6 @@ static void bind_vision(vt_binder *b, vt_weights *out, const vt_config *config) 
 
 /* ---- text -------------------------------------------------------------------------------------- */
 
-/* The first row of the table of token types: every token is of type 0. */
-static const float *bind_type0(vt_binder *b, const vt_text_config *config) {
-    const size_t types[] = {config->num_token_types, config->encoder.width};
-    return vt_bind_floats(b, VT_PART_TOKEN_TYPES, 0, "", types, 2);
-}
-
 static void bind_text_positions(vt_binder *b, vt_text_weights *out, const vt_text_config *config) {
     size_t width = config->encoder.width, num_heads = config->encoder.attention.num_heads;
     if (config->has_pos_embed) {
@@ -236,11 +265,11 @@ static void bind_text(vt_binder *b, vt_weights *weights, const vt_config *config
     const vt_text_config *text = &config->text;
     vt_text_weights *out = &weights->text;
     size_t width = text->encoder.width;
-    const size_t table[] = {text->vocab_size, width};
+    const size_t table[] = {text->vocab_size, width}, types[] = {text->num_token_types, width};
     vt_bind_tower(b, b->family->text_names, &text->encoder);
     out->tokens = vt_bind_floats(b, VT_PART_TOKEN_EMBED, 0, "", table, 2);
     if (text->num_token_types)
-        out->type0 = bind_type0(b, text);
+        out->token_types = vt_bind_floats(b, VT_PART_TOKEN_TYPES, 0, "", types, 2);
     bind_text_positions(b, out, text);
     if (text->embed_norm)
         vt_bind_norm(b, &out->embed_norm, VT_PART_PRE_NORM, 0, width);

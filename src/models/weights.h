@@ -21,7 +21,7 @@ typedef struct vt_vision_weights {
 
 typedef struct vt_text_weights {
     const float *tokens;       /* [vocab_size][width] */
-    const float *type0;        /* [width], of token type 0, or NULL */
+    const float *token_types;  /* [num_token_types][width], or NULL */
     const float *pos_embed;    /* [max_positions][width], or NULL */
     const float *alibi_slopes; /* [num_heads], or NULL */
     const float *t5_bias;      /* [buckets][num_heads], or NULL */

@@ -16,15 +16,21 @@ static float slope(size_t i, size_t n, double max_bias) {
     return (float)exp2(-max_bias * (double)(i + 1) / (double)n);
 }
 
+/* The same as powers of the first slope, which BLOOM rounds to F32 before it takes them. */
+static float slope_as_power(size_t i, size_t n, double max_bias) {
+    float first = (float)exp2(-max_bias / (double)n);
+    return (float)pow((double)first, (double)(i + 1));
+}
+
 void vt_alibi_slopes(float *slopes, size_t num_heads, vt_alibi_order order, double max_bias) {
     size_t below = power_of_two_up_to(num_heads);
-    if (below == num_heads) {
+    if (order == VT_ALIBI_BLOOM) {
+        for (size_t i = 0; i < num_heads; i++)
+            slopes[i] = i < below ? slope_as_power(i, below, max_bias)
+                                  : slope_as_power(2 * (i - below), 2 * below, max_bias);
+    } else if (below == num_heads) {
         for (size_t i = 0; i < num_heads; i++)
             slopes[i] = slope(i, num_heads, max_bias);
-    } else if (order == VT_ALIBI_BLOOM) {
-        for (size_t i = 0; i < num_heads; i++)
-            slopes[i] = i < below ? slope(i, below, max_bias)
-                                  : slope(2 * (i - below), 2 * below, max_bias);
     } else {
         for (size_t i = 0; i < num_heads; i++)
             slopes[i] = i < below ? slope(2 * i + 1, 2 * below, max_bias)
@@ -68,19 +74,30 @@ size_t vt_t5_bucket(long long relative_position, bool bidirectional, size_t num_
     return bucket + (large < num_buckets ? large : num_buckets - 1);
 }
 
+/* vt_t5_bucket(key - query), looked up. */
+static size_t t5_lookup(const vt_t5_bias *bias, size_t query, size_t key) {
+    bool later = key > query;
+    size_t distance = later ? key - query : query - key;
+    if (later && !bias->bidirectional)
+        return 0;
+    size_t bucket = bias->buckets[distance < bias->max_distance ? distance : bias->max_distance];
+    return later ? bucket + bias->num_buckets / 2 : bucket;
+}
+
 static void t5_add(const vt_attention_bias *self, float *scores, size_t head, size_t query, size_t key,
                    size_t count) {
     const vt_t5_bias *bias = (const vt_t5_bias *)self;
-    for (size_t j = 0; j < count; j++) {
-        size_t bucket = vt_t5_bucket((long long)(key + j) - (long long)query, bias->bidirectional,
-                                     bias->num_buckets, bias->max_distance);
-        scores[j] += bias->table[bucket * bias->num_heads + head];
-    }
+    for (size_t j = 0; j < count; j++)
+        scores[j] += bias->table[t5_lookup(bias, query, key + j) * bias->num_heads + head];
 }
 
-vt_t5_bias vt_t5_bias_make(const float *table, size_t num_heads, size_t num_buckets,
+vt_t5_bias vt_t5_bias_make(const float *table, uint16_t *buckets, size_t num_heads, size_t num_buckets,
                            size_t max_distance, bool bidirectional) {
-    return (vt_t5_bias){{t5_add}, table, num_heads, num_buckets, max_distance, bidirectional};
+    for (size_t distance = 0; distance <= max_distance; distance++)
+        buckets[distance] = (uint16_t)vt_t5_bucket(-(long long)distance, bidirectional, num_buckets,
+                                                   max_distance);
+    return (vt_t5_bias){{t5_add},    table,        buckets,      num_heads,
+                        num_buckets, max_distance, bidirectional};
 }
 
 /* ---- BEiT -------------------------------------------------------------------------------------- */

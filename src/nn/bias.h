@@ -35,12 +35,15 @@ size_t vt_t5_bucket(long long relative_position, bool bidirectional, size_t num_
 
 typedef struct vt_t5_bias {
     vt_attention_bias base;
-    const float *table; /* [num_buckets][num_heads], borrowed */
+    const float *table;      /* [num_buckets][num_heads], borrowed */
+    const uint16_t *buckets; /* [max_distance + 1]: of keys so far before the query, borrowed; from there
+                              * on all share the last */
     size_t num_heads, num_buckets, max_distance;
     bool bidirectional;
 } vt_t5_bias;
 
-vt_t5_bias vt_t5_bias_make(const float *table, size_t num_heads, size_t num_buckets,
+/* Fills `buckets`, and borrows it. */
+vt_t5_bias vt_t5_bias_make(const float *table, uint16_t *buckets, size_t num_heads, size_t num_buckets,
                            size_t max_distance, bool bidirectional);
 
 /* ---- BEiT (Bao et al. 2021): a learned scalar a head and 2D offset ------------------------------- */

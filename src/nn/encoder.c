@@ -25,8 +25,8 @@ void vt_encoder_workspace_carve(vt_encoder_workspace *out, vt_arena *arena,
         arena->overflow = true;
     out->normed = vt_arena_take(arena, normed_floats, sizeof(float));
     out->wide = vt_arena_take(arena, wide_floats, sizeof(float));
-    out->parallel = vt_arena_take(arena, config->order == VT_NORM_PARALLEL ? rows * config->width : 0,
-                                  sizeof(float));
+    bool has_branch = config->order == VT_NORM_PARALLEL || config->order == VT_NORM_BRANCH;
+    out->branch = vt_arena_take(arena, has_branch ? rows * config->width : 0, sizeof(float));
     out->scratch = vt_arena_take(arena, scratch, sizeof(float));
 }
 
@@ -123,6 +123,22 @@ static void norm_rows(const block_call *call, const vt_norm *norm, float *out, c
     vt_norm_forward(call->compute, norm, out, call->width, x, call->width, call->rows, call->width);
 }
 
+/* x = x + norm1(proj(attention(x))); x = x + norm2(mlp(x)). The norm stands where LayerScale would. */
+static void add_normed_branches(const block_call *call, float *x) {
+    const vt_block *block = call->block;
+    float *branch = call->workspace->branch;
+    size_t width = call->width, elements = call->rows * width;
+    attend(call, x);
+    vt_dense_forward(call->compute, &block->proj, branch, width, call->workspace->normed, call->q_width,
+                     call->rows, (vt_epilogue){0});
+    norm_rows(call, &block->norm1, branch, branch);
+    call->compute->kernels->axpy(x, branch, 1.0f, elements);
+    vt_mlp_forward(call->compute, &block->mlp, branch, width, x, width, call->rows,
+                   call->workspace->wide, (vt_epilogue){0});
+    norm_rows(call, &block->norm2, branch, branch);
+    call->compute->kernels->axpy(x, branch, 1.0f, elements);
+}
+
 static void block_forward(const block_call *call, float *x) {
     const vt_block *block = call->block;
     float *normed = call->workspace->normed;
@@ -140,10 +156,13 @@ static void block_forward(const block_call *call, float *x) {
         norm_rows(call, &block->norm2, x, x);
         break;
     case VT_NORM_PARALLEL: /* both halves take x as it came */
-        norm_rows(call, &block->norm1, call->workspace->parallel, x);
+        norm_rows(call, &block->norm1, call->workspace->branch, x);
         norm_rows(call, &block->norm2, normed, x);
         add_mlp(call, x, normed);
-        add_attention(call, x, call->workspace->parallel);
+        add_attention(call, x, call->workspace->branch);
+        break;
+    case VT_NORM_BRANCH:
+        add_normed_branches(call, x);
         break;
     }
 }

@@ -20,7 +20,8 @@
 typedef enum vt_norm_order {
     VT_NORM_FIRST,   /* pre-LN, as above */
     VT_NORM_LAST,    /* post-LN (BERT): x = norm1(x + attention(x)); x = norm2(x + mlp(x)) */
-    VT_NORM_PARALLEL /* GPT-NeoX: x = x + attention(norm1(x)) + mlp(norm2(x)) */
+    VT_NORM_PARALLEL, /* GPT-NeoX: x = x + attention(norm1(x)) + mlp(norm2(x)) */
+    VT_NORM_BRANCH   /* Swin v2, EVA-02-CLIP-E: x = x + norm1(attention(x)); x = x + norm2(mlp(x)) */
 } vt_norm_order;
 
 typedef struct vt_encoder_config {
@@ -55,7 +56,7 @@ typedef struct vt_block {
 typedef struct vt_encoder_workspace {
     float *normed;   /* [rows][width], then [rows][num_heads head_dim] */
     float *wide;     /* [rows][qkv width], then [rows][mlp hidden width] */
-    float *parallel; /* [rows][width], for VT_NORM_PARALLEL alone */
+    float *branch;   /* [rows][width], for VT_NORM_PARALLEL and VT_NORM_BRANCH alone */
     float *scratch;  /* attention's */
 } vt_encoder_workspace;
 

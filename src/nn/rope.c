@@ -145,19 +145,14 @@ static void llama3_frequencies(float *out, const vt_rope_config *config) {
     }
 }
 
-/* The published rule reads the trained length where the configuration has it at its root, and takes the
- * extended length for it otherwise. */
 static double longrope_frequencies(float *out, const vt_rope_config *config, size_t length) {
     size_t original = config->original_positions ? config->original_positions : config->max_positions;
-    double trained = (double)original, factor = config->factor;
     const float *factors = length > original ? config->long_factor : config->short_factor;
-    if (config->original_positions)
-        factor = (double)config->max_positions / trained;
     for (size_t i = 0; i < config->pairs; i++)
         out[i] /= factors[i];
     if (config->attention_factor != 0)
         return config->attention_factor;
-    return factor <= 1 ? 1 : sqrt(1 + log(factor) / log(trained));
+    return config->factor <= 1 ? 1 : sqrt(1 + log(config->factor) / log((double)original));
 }
 
 double vt_rope_frequencies(float *inverse_frequencies, const vt_rope_config *config, size_t length) {

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * NumPy's .npy, version 1.0: magic, a Python dictionary padded with spaces to a multiple of 64 bytes, the
+ * data. Source: numpy, lib/format.py (NEP 1).
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/error.h"
+
+enum { HEADER_ALIGNMENT = 64, PREAMBLE = 10 };
+
+/* The element type as NumPy writes it; NULL where it has none. */
+static const char *type_code(vt_dtype dtype) {
+    switch (dtype) {
+    case VT_DTYPE_F64:
+        return "<f8";
+    case VT_DTYPE_F32:
+        return "<f4";
+    case VT_DTYPE_F16:
+        return "<f2";
+    case VT_DTYPE_I64:
+        return "<i8";
+    case VT_DTYPE_I32:
+        return "<i4";
+    case VT_DTYPE_U8:
+        return "|u1";
+    default:
+        return NULL;
+    }
+}
+
+/* The whole header; returns its length. 512 bytes hold the longest: eight dimensions of twenty digits. */
+static size_t make_header(char out[512], const vt_tensor *tensor, const char *code) {
+    char shape[256] = "";
+    size_t used = 0;
+    for (size_t i = 0; i < tensor->ndim; i++)
+        used += (size_t)snprintf(shape + used, sizeof shape - used, "%zu, ", tensor->shape[i]);
+    int text = snprintf(out + PREAMBLE, 512 - PREAMBLE,
+                        "{'descr': '%s', 'fortran_order': False, 'shape': (%s), }", code, shape);
+    size_t length = PREAMBLE + (size_t)text + 1;
+    length = (length + HEADER_ALIGNMENT - 1) / HEADER_ALIGNMENT * HEADER_ALIGNMENT;
+    memset(out + PREAMBLE + text, ' ', length - PREAMBLE - (size_t)text - 1);
+    out[length - 1] = '\n';
+    memcpy(out, "\x93NUMPY\x01\x00", 8);
+    out[8] = (char)((length - PREAMBLE) & 0xff);
+    out[9] = (char)((length - PREAMBLE) >> 8);
+    return length;
+}
+
+vt_status vt_npy_write(const char *path, const vt_tensor *tensor, vt_error *err) {
+    char header[512];
+    const char *code = type_code(tensor->dtype);
+    if (!code || tensor->ndim > VT_MAX_DIMS)
+        return vt_fail(err, VT_ERR_UNSUPPORTED, "%s: .npy has no %s", path,
+                       vt_dtype_name(tensor->dtype));
+    size_t length = make_header(header, tensor, code);
+    FILE *file = fopen(path, "wb");
+    if (!file)
+        return vt_fail(err, VT_ERR_IO, "%s: %s", path, strerror(errno));
+    bool written = fwrite(header, 1, length, file) == length &&
+                   fwrite(tensor->data, 1, tensor->size, file) == tensor->size;
+    if (fclose(file) != 0)
+        written = false;
+    return written ? VT_OK : vt_fail(err, VT_ERR_IO, "%s: %s", path, strerror(errno));
+}

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Runs the command in a folder of its own, and keeps what it prints.
+ *
+ *     command_run(&ran, NULL, "classify", "-k1", "cat.png", NULL);
+ *     assert_ran(&ran, 0, "cat.png  451x300\n   83.2%  cat face\n", "");
+ */
+#ifndef TESTS_COMMAND_H
+#define TESTS_COMMAND_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+typedef struct command_result {
+    int code;        /* -1: ended by a signal */
+    char *out, *err; /* freed by the next run with this result, or command_free */
+} command_result;
+
+/* cmocka group set-up and tear-down: makes an empty folder, goes there, and removes it. In it lie
+ * links: `model` (the golden timm_vit_token, ten classes without names), `bundled` (the bundled
+ * model), cat.png (451x300), rocket.jpg (640x427) and rainbow.png (224x224). */
+int command_workspace(void **state);
+int command_cleanup(void **state);
+
+/* Runs `vitrine ARGUMENTS…` (the last one NULL); `input` (may be NULL) is its standard input. */
+void command_run(command_result *ran, const char *input, ...);
+
+/* The same, with standard output going to the file `path`. */
+void command_run_to(command_result *ran, const char *path, ...);
+
+void command_free(command_result *ran);
+
+/* Fails the test, showing what differs, unless all three are exactly so. NULL: not compared. */
+void assert_ran(const command_result *ran, int code, const char *out, const char *err);
+
+/* Ends with a NUL; the caller frees it. */
+char *read_text_file(const char *path);
+
+void write_file(const char *path, const void *bytes, size_t size);
+
+#endif

@@ -1,0 +1,319 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The command's surface: help, options, usage errors, exit codes, and its streams.
+ */
+#include <fcntl.h>
+#include <setjmp.h>
+#include <spawn.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+#include <vitrine.h>
+
+#include "command.h"
+
+static command_result ran;
+
+static void test_version(void **state) {
+    char expected[64];
+    (void)state;
+    snprintf(expected, sizeof expected, "vitrine %s\n", vt_version());
+    command_run(&ran, NULL, "--version", NULL);
+    assert_ran(&ran, 0, expected, "");
+}
+
+static const char overview[] =
+    "vitrine: what is in a picture, by vision transformers\n"
+    "\n"
+    "Usage: vitrine COMMAND [OPTION]... [OPERAND]...\n"
+    "\n"
+    "Commands:\n"
+    "  classify  name what is in pictures\n"
+    "  inspect   what a model is, and what it costs to run\n"
+    "  dump      write the stages of one forward pass to a file\n"
+    "  help      this overview, or the help of one command\n"
+    "\n"
+    "Examples:\n"
+    "  vitrine classify cat.png             name what is in a picture\n"
+    "  vitrine classify --format=csv album  a table of a folder of pictures\n"
+    "  vitrine inspect -m MODEL             what a checkpoint is, and what it costs\n"
+    "\n"
+    "'vitrine COMMAND --help' says more; 'vitrine --version' prints the version.\n"
+    "\n"
+    "Exit codes:\n"
+    "  0  all done\n"
+    "  1  some inputs failed, each named on standard error; the others were processed\n"
+    "  2  the command line is wrong\n"
+    "  3  the model can't be used\n";
+
+static void test_overview(void **state) {
+    (void)state;
+    command_run(&ran, NULL, "help", NULL);
+    assert_ran(&ran, 0, overview, "");
+    command_run(&ran, NULL, "--help", NULL);
+    assert_ran(&ran, 0, overview, "");
+    command_run(&ran, NULL, "-h", NULL);
+    assert_ran(&ran, 0, overview, "");
+    command_run(&ran, NULL, NULL); /* not asked for: an error */
+    assert_ran(&ran, 2, "", overview);
+}
+
+/* Each option is named in its command's help, with its default; no line is wider than a terminal.
+ */
+static void test_help_of_commands(void **state) {
+    static const struct {
+        const char *command, *wanted[10];
+    } cases[] = {
+        {"classify",
+         {"Usage: vitrine classify [OPTION]... IMAGE...\n", "\n  -k, --top=N ", "(default 5)",
+          "\n      --format=FORMAT     one of: text, json, csv (default text)\n",
+          "\n      --files-from=FILE ", "\n  -s, --size=N|HxW ", "\n      --batch=N ",
+          "\n  -t, --threads=N ", "bicubic-antialias"}},
+        {"classify",
+         {"\n  -m, --model=MODEL ", "\n      --labels=FILE ", "\n      --pos-resize=RULE ",
+          "\n      --kernels=NAME ", "\n      --background=RRGGBB ", "\n      --drop-alpha ",
+          "\n      --max-pixels=N ", "\n  -q, --quiet ", "\nExamples:\n", "\nExit codes:\n"}},
+        {"inspect", {"Usage: vitrine inspect [OPTION]...\n", "--format=", "--tensors ", "--size="}},
+        {"dump", {"-i, --input=FILE", "-o, --output=FILE", "--blocks", "--model="}},
+        {"help", {"Usage: vitrine help [OPTION]... [COMMAND]\n"}},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        command_run(&ran, NULL, "help", cases[i].command, NULL);
+        assert_ran(&ran, 0, NULL, "");
+        for (size_t j = 0; j < 10 && cases[i].wanted[j]; j++)
+            if (!strstr(ran.out, cases[i].wanted[j]))
+                fail_msg("help %s lacks \"%s\"", cases[i].command, cases[i].wanted[j]);
+        for (const char *line = ran.out, *end; (end = strchr(line, '\n')); line = end + 1)
+            if (end - line > 80)
+                fail_msg("too wide: %.*s", (int)(end - line), line);
+        char *help = strdup(ran.out);
+        command_run(&ran, NULL, cases[i].command, "--quiet", "-h", NULL);
+        assert_ran(&ran, 0, help, "");
+        free(help);
+    }
+}
+
+/* docs/CLI.md knows each option that the help has. */
+static void test_manual(void **state) {
+    static const char *const commands[] = {"classify", "inspect", "dump"};
+    char *manual = read_text_file(VT_SOURCE_DIR "/docs/CLI.md");
+    (void)state;
+    for (size_t i = 0; i < 3; i++) {
+        command_run(&ran, NULL, "help", commands[i], NULL);
+        size_t options = 0;
+        for (const char *at = ran.out; (at = strstr(at, "--")); at += 2, options++) {
+            char name[64];
+            snprintf(name, sizeof name, "%.*s", (int)strcspn(at, "=\n [,"), at);
+            if (!strstr(manual, name) && strcmp(name, "--help") != 0)
+                fail_msg("docs/CLI.md lacks %s of %s", name, commands[i]);
+        }
+        assert_true(options > 8);
+    }
+    free(manual);
+}
+
+static void test_usage_errors(void **state) {
+    static const struct {
+        const char *arguments[5], *message, *help;
+    } cases[] = {
+        {{"clasify"}, "unknown command 'clasify', did you mean 'classify'?", "help"},
+        {{"frobnicate"}, "unknown command 'frobnicate'", "help"},
+        {{"help", "dumb"}, "unknown command 'dumb', did you mean 'dump'?", "help"},
+        {{"--foo"}, "unknown option '--foo' before a command", "help"},
+        {{"classify"}, "no picture given", "classify --help"},
+        {{"classify", "--formt=csv", "x"},
+         "unknown option '--formt', did you mean '--format'?",
+         "classify --help"},
+        {{"classify", "--form", "x"},
+         "unknown option '--form', did you mean '--format'?",
+         "classify --help"},
+        {{"classify", "--elephant", "x"}, "unknown option '--elephant'", "classify --help"},
+        {{"classify", "--tensors", "x"}, "unknown option '--tensors'", "classify --help"},
+        {{"classify", "-z", "x"}, "unknown option '-z'", "classify --help"},
+        {{"classify", "-qz", "x"}, "unknown option '-z' in -qz", "classify --help"},
+        {{"classify", "--quiet=1", "x"}, "option '--quiet' takes no value", "classify --help"},
+        {{"classify", "x", "--top"}, "option '--top' needs a value: --top N", "classify --help"},
+        {{"classify", "x", "-qk"}, "option '--top' needs a value: --top N", "classify --help"},
+        {{"classify", "--format", "xml", "x"},
+         "--format: expected one of text, json, csv; found 'xml'",
+         "classify --help"},
+        {{"inspect", "--format", "csv"},
+         "--format: expected one of text, json; found 'csv'",
+         "inspect --help"},
+        {{"classify", "--format=jsn", "x"},
+         "--format: unknown value 'jsn', did you mean 'json'?",
+         "classify --help"},
+        {{"classify", "-k0", "x"},
+         "--top: expected a whole number from 1 to 2147483647; found '0'",
+         "classify --help"},
+        {{"classify", "-k", "-5", "x"},
+         "--top: expected a whole number from 1 to 2147483647; found '-5'",
+         "classify --help"},
+        {{"classify", "--batch=5x", "x"},
+         "--batch: expected a whole number from 1 to 2147483647; found '5x'",
+         "classify --help"},
+        {{"classify", "--batch=2147483648", "x"},
+         "--batch: expected a whole number from 1 to 2147483647; found '2147483648'",
+         "classify --help"},
+        {{"classify", "-t99999999999999999999", "x"},
+         "--threads: expected a whole number from 1 to 2147483647; found '99999999999999999999'",
+         "classify --help"},
+        {{"classify", "--size=224x", "x"},
+         "--size: expected a size in pixels such as 224 or 224x320 (height x width); found '224x'",
+         "classify --help"},
+        {{"classify", "-s0x32", "x"},
+         "--size: expected a size in pixels such as 224 or 224x320 (height x width); found '0x32'",
+         "classify --help"},
+        {{"classify", "--pos-resize=bicubi", "x"},
+         "--pos-resize: unknown value 'bicubi', did you mean 'bicubic'?",
+         "classify --help"},
+        {{"classify", "--background=12345", "x"},
+         "--background: expected a colour of six hexadecimal digits such as ff8000; found '12345'",
+         "classify --help"},
+        {{"classify", "--background=12345g", "x"},
+         "--background: expected a colour of six hexadecimal digits such as ff8000; found '12345g'",
+         "classify --help"},
+        {{"inspect", "model"}, "unexpected 'model': a model is named with -m", "inspect --help"},
+        {{"dump", "cat.png"}, "no output given: --output OUT.safetensors", "dump --help"},
+        {{"dump", "-oout"}, "no input given: --input IN.safetensors, or a picture", "dump --help"},
+        {{"dump", "-oout", "a.png", "b.png"},
+         "one picture at a time: unexpected 'b.png'",
+         "dump --help"},
+        {{"dump", "-oout", "-iin", "a.png"}, "both --input and a picture given", "dump --help"},
+        {{"dump", "-oout", "-iin", "-s64"},
+         "--size can't change the size of --input",
+         "dump --help"},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const char *const *a = cases[i].arguments;
+        char expected[512];
+        snprintf(expected, sizeof expected, "vitrine: %s\nTry 'vitrine %s'.\n", cases[i].message,
+                 cases[i].help);
+        command_run(&ran, NULL, a[0], a[1], a[2], a[3], a[4], NULL);
+        assert_ran(&ran, 2, "", expected);
+    }
+}
+
+/* Every way to write an option gives the same result. */
+static void test_option_forms(void **state) {
+    (void)state;
+    command_run(&ran, NULL, "classify", "--model=model", "--top=2", "--format=csv", "cat.png",
+                NULL);
+    assert_ran(&ran, 0, NULL, "");
+    char *expected = strdup(ran.out);
+    assert_non_null(strchr(expected, '\n'));
+    command_run(&ran, NULL, "classify", "--model", "model", "--top", "2", "--format", "csv",
+                "cat.png", NULL);
+    assert_ran(&ran, 0, expected, "");
+    command_run(&ran, NULL, "classify", "cat.png", "-mmodel", "-qk2", "--format=csv", NULL);
+    assert_ran(&ran, 0, expected, "");
+    command_run(&ran, NULL, "classify", "-m", "model", "-k", "7", "-k", "2", "--format=csv", "--",
+                "cat.png", NULL);
+    assert_ran(&ran, 0, expected, "");
+    free(expected);
+    command_run(&ran, NULL, "classify", "-mmodel", "--", "-k2", NULL);
+    assert_ran(&ran, 1, "", "vitrine: -k2: No such file or directory\n");
+}
+
+/* A full disk is reported, with any output; what was processed does not count as done. */
+static void test_full_disk(void **state) {
+    static const char expected[] = "vitrine: standard output: No space left on device\n";
+    (void)state;
+    command_run_to(&ran, "/dev/full", "help", NULL);
+    assert_ran(&ran, 1, NULL, expected);
+    command_run_to(&ran, "/dev/full", "classify", "-mmodel", "cat.png", "rocket.jpg", NULL);
+    assert_ran(&ran, 1, NULL, expected);
+    command_run_to(&ran, "/dev/full", "inspect", "-mmodel", "--format=json", NULL);
+    assert_ran(&ran, 1, NULL, expected);
+}
+
+/* `vitrine … | head`: ends by itself, not by SIGPIPE, and says nothing. */
+static void test_closed_pipe(void **state) {
+    char *argv[] = {"vitrine", "classify", "-mmodel", "cat.png", "rocket.jpg", NULL};
+    int ends[2], status, descriptor;
+    pid_t child;
+    char text[64] = "";
+    posix_spawn_file_actions_t files;
+    (void)state;
+    assert_int_equal(pipe(ends), 0);
+    close(ends[0]);
+    posix_spawn_file_actions_init(&files);
+    posix_spawn_file_actions_adddup2(&files, ends[1], 1);
+    posix_spawn_file_actions_addopen(&files, 2, ".stderr", O_WRONLY | O_CREAT | O_TRUNC, 0600);
+    assert_int_equal(posix_spawn(&child, VT_COMMAND, &files, NULL, argv, (char *[]){NULL}), 0);
+    posix_spawn_file_actions_destroy(&files);
+    close(ends[1]);
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 1);
+    descriptor = open(".stderr", O_RDONLY);
+    assert_int_equal(read(descriptor, text, sizeof text - 1), 0);
+    close(descriptor);
+}
+
+/* Runs the command with a terminal as its standard error and returns what it drew there. */
+static char *drawn_on_terminal(char **argv, const char *type) {
+    char environment_type[32], *environment[] = {environment_type, "LC_ALL=C.UTF-8", NULL};
+    char *drawn = calloc(1, 1 << 16);
+    int screen = posix_openpt(O_RDWR | O_NOCTTY), status;
+    size_t used = 0;
+    pid_t child;
+    posix_spawn_file_actions_t files;
+    assert_true(screen >= 0 && grantpt(screen) == 0 && unlockpt(screen) == 0);
+    snprintf(environment_type, sizeof environment_type, "TERM=%s", type);
+    posix_spawn_file_actions_init(&files);
+    posix_spawn_file_actions_addopen(&files, 1, "/dev/null", O_WRONLY, 0);
+    posix_spawn_file_actions_addopen(&files, 2, ptsname(screen), O_RDWR | O_NOCTTY, 0);
+    assert_int_equal(posix_spawn(&child, VT_COMMAND, &files, NULL, argv, environment), 0);
+    posix_spawn_file_actions_destroy(&files);
+    for (ssize_t got; (got = read(screen, drawn + used, (1 << 16) - 1 - used)) > 0;)
+        used += (size_t)got; /* ends with EIO once the child has closed its side */
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    close(screen);
+    return drawn;
+}
+
+static void test_progress(void **state) {
+    char *many[] = {"vitrine", "classify", "-mmodel", "cat.png", "cat.png", "cat.png", "cat.png",
+                    "cat.png", "cat.png",  "cat.png", "cat.png", NULL,      NULL};
+    (void)state;
+    char *drawn = drawn_on_terminal(many, "xterm");
+    assert_non_null(strstr(drawn, "\r\033[K░"));
+    assert_non_null(strstr(drawn, " 0/8"));
+    assert_string_equal(drawn + strlen(drawn) - 4, "\r\033[K"); /* it leaves nothing behind */
+    free(drawn);
+    drawn = drawn_on_terminal(many, "dumb");
+    assert_string_equal(drawn, "");
+    free(drawn);
+    many[11] = "--quiet";
+    drawn = drawn_on_terminal(many, "xterm");
+    assert_string_equal(drawn, "");
+    free(drawn);
+    many[10] = NULL; /* seven pictures are not many */
+    drawn = drawn_on_terminal(many, "xterm");
+    assert_string_equal(drawn, "");
+    free(drawn);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_version),          cmocka_unit_test(test_overview),
+        cmocka_unit_test(test_help_of_commands), cmocka_unit_test(test_manual),
+        cmocka_unit_test(test_usage_errors),     cmocka_unit_test(test_option_forms),
+        cmocka_unit_test(test_full_disk),        cmocka_unit_test(test_closed_pipe),
+        cmocka_unit_test(test_progress),
+    };
+    int failed = cmocka_run_group_tests(tests, command_workspace, command_cleanup);
+    command_free(&ran);
+    return failed;
+}

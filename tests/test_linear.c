@@ -1,0 +1,221 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * gemm, packing and linear layers: every table that this processor can run against sums in double,
+ * over all tails. What lies between the rows of a result must stay as it was.
+ */
+#include "kernel_check.h"
+#include "kernels/linear.h"
+
+/* ---- gemm and packing ---------------------------------------------------------------------- */
+
+static void check_gemm(const vt_kernels *kernels, size_t m, size_t n, size_t k, bool accumulate) {
+    size_t lda = k + 3, ldc = n + 5, nr = kernels->nr, panels = (n + nr - 1) / nr;
+    fenced a = fenced_floats((m - 1) * lda + k), b = fenced_floats(k * n);
+    fenced packed = fenced_floats(panels * nr * k), c = fenced_floats((m - 1) * ldc + n);
+    fill_random(a.data, (m - 1) * lda + k, m);
+    fill_random(b.data, k * n, n);
+    fill_untouched(c.data, (m - 1) * ldc + n);
+    for (size_t i = 0; i < m; i++)
+        fill_random(c.data + i * ldc, n, i);
+    vt_pack_panels(packed.data, b.data, n, k, n, nr);
+    kernels->gemm(m, n, k, a.data, lda, packed.data, c.data, ldc, accumulate);
+    for (size_t i = 0; i < m; i++) {
+        float before[256];
+        assert_true(n <= 256);
+        fill_random(before, n, i);
+        for (size_t j = 0; j < n; j++) {
+            double sum = accumulate ? before[j] : 0;
+            for (size_t p = 0; p < k; p++)
+                sum += (double)a.data[i * lda + p] * b.data[p * n + j];
+            assert_close(c.data[i * ldc + j], sum, 2e-6 * sqrt((double)k), "gemm",
+                         (double)(i * 1000 + j));
+        }
+        for (size_t j = n; j < ldc && i + 1 < m; j++)
+            assert_true(c.data[i * ldc + j] == untouched);
+    }
+    fenced_free(&a);
+    fenced_free(&b);
+    fenced_free(&packed);
+    fenced_free(&c);
+}
+
+static void test_gemm_tails(void **state) {
+    (void)state;
+    static const size_t depths[] = {1, 2, 7, 24};
+    const vt_kernels *kernels;
+    for (size_t t = 0; (kernels = table_at(t)) != NULL; t++)
+        for (size_t m = 1; m <= 2 * kernels->mr + 1; m++)
+            for (size_t n = 1; n <= 2 * kernels->nr + 1; n++)
+                check_gemm(kernels, m, n, depths[(m + n) % 4], (m ^ n) & 1);
+}
+
+static void test_gemm_attention_shapes(void **state) {
+    (void)state;
+    static const size_t shapes[][3] = {{64, 197, 64}, {32, 64, 197}, {49, 80, 80},
+                                       {33, 12, 24},  {1, 200, 64},  {50, 64, 577}};
+    const vt_kernels *kernels;
+    for (size_t t = 0; (kernels = table_at(t)) != NULL; t++)
+        for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; i++)
+            for (int accumulate = 0; accumulate < 2; accumulate++)
+                check_gemm(kernels, shapes[i][0], shapes[i][1], shapes[i][2], accumulate);
+}
+
+static float panel_at(const float *panels, size_t nr, size_t k, size_t p, size_t j) {
+    return panels[(j / nr * k + p) * nr + j % nr];
+}
+
+/* The two ways of packing hold the same operand, zero past its last column. */
+static void test_pack_panels(void **state) {
+    (void)state;
+    enum { K = 37, N = 45, LDB = 50, NR = 16, COLS = 48 };
+    static float b[K * LDB], bt[N * LDB], packed[K * COLS], packed_transposed[K * COLS];
+    fill_random(b, K * LDB, 1);
+    for (size_t p = 0; p < K; p++)
+        for (size_t j = 0; j < N; j++)
+            bt[j * LDB + p] = b[p * LDB + j];
+    fill_untouched(packed, K * COLS);
+    fill_untouched(packed_transposed, K * COLS);
+    vt_pack_panels(packed, b, LDB, K, N, NR);
+    vt_pack_panels_transposed(packed_transposed, bt, LDB, K, N, NR);
+    for (size_t p = 0; p < K; p++)
+        for (size_t j = 0; j < COLS; j++) {
+            float expected = j < N ? b[p * LDB + j] : 0;
+            assert_true(panel_at(packed, NR, K, p, j) == expected);
+            assert_true(panel_at(packed_transposed, NR, K, p, j) == expected);
+        }
+}
+
+/* Three row ranges that begin and end within panels, as q, k and v do. */
+static void test_pack_rows(void **state) {
+    (void)state;
+    enum { K = 19, N = 110 };
+    static const size_t rows[] = {0, 37, 75, 107};
+    static float weight[N * K];
+    const vt_kernels *kernels;
+    fill_random(weight, N * K, 2);
+    for (size_t t = 0; (kernels = table_at(t)) != NULL; t++) {
+        vt_packed packed;
+        size_t floats;
+        assert_int_equal(vt_packed_create(&packed, kernels, N, K, NULL), VT_OK);
+        for (size_t i = 0; i < 3; i++)
+            vt_pack_rows(kernels, &packed, rows[i], weight + rows[i] * K, rows[i + 1] - rows[i]);
+        assert_true(vt_packed_size(kernels, N, K, &floats));
+        assert_int_equal(floats % (K * kernels->nr), 0);
+        for (size_t j = 0; j < floats / K; j++)
+            for (size_t p = 0; p < K; p++)
+                assert_true(panel_at(packed.panels, kernels->nr, K, p, j) ==
+                            (j < 107 ? weight[j * K + p] : 0));
+        vt_packed_free(&packed);
+        assert_null(packed.panels);
+    }
+    size_t floats;
+    assert_false(vt_packed_size(vt_kernels_at(0), SIZE_MAX - 3, 1, &floats));
+    assert_false(vt_packed_size(vt_kernels_at(0), SIZE_MAX / 4, 8, &floats));
+}
+
+/* ---- linear -------------------------------------------------------------------------------- */
+
+typedef struct linear_case {
+    size_t m, n, k;
+} linear_case;
+
+enum { MAX_M = 200, MAX_N = 520, MAX_K = 800, LDX = MAX_K + 3, LDY = MAX_N + 7 };
+
+typedef struct linear_data {
+    float x[MAX_M * LDX], weight[MAX_N * MAX_K], bias[MAX_N], scale[MAX_N];
+    float residual[MAX_M * LDY], y[MAX_M * LDY], first[MAX_M * LDY];
+    double product[MAX_M * MAX_N];
+} linear_data;
+
+static linear_data data;
+
+static void multiply(const linear_case *shape) {
+    for (size_t i = 0; i < shape->m; i++)
+        for (size_t j = 0; j < shape->n; j++) {
+            double sum = 0;
+            for (size_t p = 0; p < shape->k; p++)
+                sum += (double)data.x[i * LDX + p] * data.weight[j * shape->k + p];
+            data.product[i * MAX_N + j] = sum;
+        }
+}
+
+static void check_linear_result(const linear_case *shape, const vt_epilogue *ep) {
+    for (size_t i = 0; i < shape->m; i++) {
+        for (size_t j = 0; j < shape->n; j++) {
+            double v = data.product[i * MAX_N + j] + (ep->bias ? data.bias[j] : 0);
+            v = activation(v, ep->act) * (ep->scale ? data.scale[j] : 1);
+            v += ep->residual ? data.residual[i * LDY + j] : 0;
+            assert_close(data.y[i * LDY + j], v, 2e-6 * sqrt((double)shape->k), "linear",
+                         (double)(i * 1000 + j));
+        }
+        for (size_t j = shape->n; j < LDY; j++)
+            assert_true(data.y[i * LDY + j] == untouched);
+    }
+}
+
+/* The residual apart from y, and y itself. */
+static void check_linear(const vt_kernels *kernels, vt_pool *pool, const linear_case *shape,
+                         const vt_packed *packed, vt_epilogue ep, bool in_place) {
+    fill_untouched(data.y, MAX_M * LDY);
+    if (ep.residual && in_place) {
+        for (size_t i = 0; i < shape->m; i++)
+            memcpy(data.y + i * LDY, data.residual + i * LDY, shape->n * sizeof(float));
+        ep.residual = data.y;
+    }
+    vt_linear(kernels, pool, data.y, LDY, data.x, LDX, shape->m, packed, &ep);
+    check_linear_result(shape, &ep);
+}
+
+static void check_epilogues(const vt_kernels *kernels, vt_pool *pools[3],
+                            const linear_case *shape) {
+    vt_packed packed;
+    assert_int_equal(vt_packed_create(&packed, kernels, shape->n, shape->k, NULL), VT_OK);
+    vt_pack_rows(kernels, &packed, 0, data.weight, shape->n);
+    for (int combination = 0; combination < 8 * VT_ACT_COUNT; combination++) {
+        vt_epilogue ep = {
+            .bias = combination & 1 ? data.bias : NULL,
+            .scale = combination & 2 ? data.scale : NULL,
+            .residual = combination & 4 ? data.residual : NULL,
+            .act = (vt_activation)(combination / 8),
+        };
+        for (size_t t = 0; t < 3; t++) {
+            check_linear(kernels, pools[t], shape, &packed, ep, t == 1);
+            if (t == 0)
+                memcpy(data.first, data.y, sizeof data.y);
+            else /* bit for bit, however many threads */
+                assert_memory_equal(data.first, data.y, sizeof data.y);
+        }
+    }
+    vt_packed_free(&packed);
+}
+
+static void test_linear(void **state) {
+    (void)state;
+    static const linear_case cases[] = {{1, 7, 5},     {1, 513, 800},  {3, 64, 385},
+                                        {65, 192, 33}, {130, 300, 10}, {59, 33, 770}};
+    vt_pool *pools[3] = {NULL, NULL, NULL};
+    const vt_kernels *kernels;
+    assert_int_equal(vt_pool_create(&pools[1], 2, NULL), VT_OK);
+    assert_int_equal(vt_pool_create(&pools[2], 3, NULL), VT_OK);
+    fill_random(data.x, MAX_M * LDX, 3);
+    fill_random(data.weight, MAX_N * MAX_K, 4);
+    fill_random(data.bias, MAX_N, 5);
+    fill_random(data.scale, MAX_N, 6);
+    fill_random(data.residual, MAX_M * LDY, 7);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        multiply(&cases[i]);
+        for (size_t t = 0; (kernels = vt_kernels_at(t)) != NULL; t++)
+            check_epilogues(kernels, pools, &cases[i]);
+    }
+    vt_pool_destroy(pools[1]);
+    vt_pool_destroy(pools[2]);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_gemm_tails),  cmocka_unit_test(test_gemm_attention_shapes),
+        cmocka_unit_test(test_pack_panels), cmocka_unit_test(test_pack_rows),
+        cmocka_unit_test(test_linear),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

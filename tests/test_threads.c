@@ -1,0 +1,213 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The pool: every task once, for any number of tasks and threads, whether workers spin or sleep.
+ * Also meant to be built with -fsanitize=thread.
+ */
+#include <pthread.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <time.h>
+
+#include <cmocka.h>
+
+#include "base/threads.h"
+
+enum { MAX_TASKS = 1000 };
+
+typedef struct tally {
+    size_t pool_size;
+    atomic_size_t times[MAX_TASKS]; /* each task was done */
+    size_t plain[MAX_TASKS];        /* not atomic: the caller must see it after the call */
+    atomic_size_t on_wrong_thread;
+    atomic_bool in_use[64]; /* a thread number, by a task at this moment */
+} tally;
+
+static void count_task(void *context, size_t task, size_t thread) {
+    tally *t = context;
+    if (thread >= t->pool_size || atomic_exchange(&t->in_use[thread], true))
+        atomic_fetch_add(&t->on_wrong_thread, 1);
+    atomic_fetch_add(&t->times[task], 1);
+    t->plain[task] += task + 1;
+    atomic_store(&t->in_use[thread], false);
+}
+
+static void check_run(vt_pool *pool, size_t count) {
+    static tally t;
+    t = (tally){.pool_size = vt_pool_size(pool)};
+    vt_pool_run(pool, count_task, &t, count);
+    assert_int_equal(atomic_load(&t.on_wrong_thread), 0);
+    for (size_t i = 0; i < MAX_TASKS; i++) {
+        assert_int_equal(atomic_load(&t.times[i]), i < count);
+        assert_int_equal(t.plain[i], i < count ? i + 1 : 0);
+    }
+}
+
+static void test_every_task_once(void **state) {
+    (void)state;
+    static const size_t counts[] = {0, 1, 2, 3, 7, 64, MAX_TASKS};
+    for (size_t threads = 1; threads <= 8; threads++) {
+        vt_pool *pool;
+        assert_int_equal(vt_pool_create(&pool, threads, NULL), VT_OK);
+        assert_int_equal(vt_pool_size(pool), threads);
+        for (size_t repeat = 0; repeat < 20; repeat++)
+            for (size_t i = 0; i < sizeof counts / sizeof counts[0]; i++)
+                check_run(pool, counts[i]);
+        vt_pool_destroy(pool);
+    }
+}
+
+static void test_no_pool(void **state) {
+    (void)state;
+    assert_int_equal(vt_pool_size(NULL), 1);
+    check_run(NULL, 0);
+    check_run(NULL, 5);
+    vt_pool_destroy(NULL);
+}
+
+static void add_one(void *context, size_t task, size_t thread) {
+    (void)task;
+    (void)thread;
+    atomic_fetch_add((atomic_size_t *)context, 1);
+}
+
+/* Tasks so short that threads are forever taking them at the same moment. */
+static void test_contended(void **state) {
+    (void)state;
+    vt_pool *pool;
+    assert_int_equal(vt_pool_create(&pool, vt_num_processors(), NULL), VT_OK);
+    for (size_t call = 0; call < 6000; call++) {
+        atomic_size_t done = 0;
+        vt_pool_run(pool, add_one, &done, 1000);
+        assert_int_equal(atomic_load(&done), 1000);
+    }
+    vt_pool_destroy(pool);
+}
+
+/* Calls in quick succession, each with another context on the stack: a worker that is late for one
+ * must not run it with the next one's. */
+static void test_calls_do_not_mix(void **state) {
+    (void)state;
+    vt_pool *pool;
+    assert_int_equal(vt_pool_create(&pool, 4, NULL), VT_OK);
+    for (size_t call = 0; call < 20000; call++) {
+        atomic_size_t done = 0;
+        size_t count = 2 + call % 5;
+        vt_pool_run(pool, add_one, &done, count);
+        assert_int_equal(atomic_load(&done), count);
+    }
+    vt_pool_destroy(pool);
+}
+
+static void pause_ms(long ms) {
+    nanosleep(&(struct timespec){.tv_nsec = ms * 1000000}, NULL);
+}
+
+static void nap(void *context, size_t task, size_t thread) {
+    (void)task;
+    (void)thread;
+    pause_ms(2);
+    atomic_fetch_add((atomic_size_t *)context, 1);
+}
+
+/* Both sides fall asleep: workers between the calls, the caller while the last task lasts. */
+static void test_sleep_and_wake(void **state) {
+    (void)state;
+    vt_pool *pool;
+    assert_int_equal(vt_pool_create(&pool, 3, NULL), VT_OK);
+    for (size_t call = 0; call < 20; call++) {
+        atomic_size_t done = 0;
+        pause_ms(2);
+        vt_pool_run(pool, nap, &done, 2 + call % 3);
+        assert_int_equal(atomic_load(&done), 2 + call % 3);
+    }
+    vt_pool_destroy(pool);
+}
+
+/* Tasks that wait for one another: a pool of n threads runs n of them at once. */
+static void meet(void *context, size_t task, size_t thread) {
+    (void)task;
+    (void)thread;
+    pthread_barrier_wait((pthread_barrier_t *)context);
+}
+
+static void test_runs_in_parallel(void **state) {
+    (void)state;
+    vt_pool *pool;
+    pthread_barrier_t barrier;
+    assert_int_equal(vt_pool_create(&pool, 4, NULL), VT_OK);
+    assert_int_equal(pthread_barrier_init(&barrier, NULL, 4), 0);
+    for (int call = 0; call < 50; call++)
+        vt_pool_run(pool, meet, &barrier, 4);
+    pthread_barrier_destroy(&barrier);
+    vt_pool_destroy(pool);
+}
+
+/* A signal to the process must not be delivered to a worker. */
+static void note_mask(void *context, size_t task, size_t thread) {
+    (void)task;
+    sigset_t mask;
+    pthread_sigmask(SIG_SETMASK, NULL, &mask);
+    if (thread > 0 && !sigismember(&mask, SIGINT))
+        atomic_fetch_add((atomic_size_t *)context, 1);
+    pause_ms(1);
+}
+
+static void test_workers_block_signals(void **state) {
+    (void)state;
+    vt_pool *pool;
+    atomic_size_t open_threads = 0;
+    sigset_t mask;
+    assert_int_equal(vt_pool_create(&pool, 3, NULL), VT_OK);
+    vt_pool_run(pool, note_mask, &open_threads, 12);
+    assert_int_equal(atomic_load(&open_threads), 0);
+    pthread_sigmask(SIG_SETMASK, NULL, &mask);
+    assert_false(sigismember(&mask, SIGINT)); /* the caller's is as before */
+    vt_pool_destroy(pool);
+}
+
+/* An idle pool sleeps: processor time of the process stays well under the time that passes. */
+static void test_idle_pool_sleeps(void **state) {
+    (void)state;
+    vt_pool *pool;
+    struct timespec before, after;
+    assert_int_equal(vt_pool_create(&pool, 4, NULL), VT_OK);
+    check_run(pool, 100);
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &before);
+    pause_ms(100);
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &after);
+    double used =
+        (double)(after.tv_sec - before.tv_sec) + 1e-9 * (double)(after.tv_nsec - before.tv_nsec);
+    assert_true(used < 0.02);
+    vt_pool_destroy(pool);
+}
+
+static void test_sizes(void **state) {
+    (void)state;
+    vt_pool *pool;
+    vt_error err = {0};
+    assert_true(vt_num_processors() >= 1);
+    assert_int_equal(vt_pool_create(&pool, 0, &err), VT_OK);
+    assert_int_equal(vt_pool_size(pool), vt_num_processors());
+    vt_pool_destroy(pool);
+    assert_int_equal(vt_pool_create(&pool, SIZE_MAX, &err), VT_ERR_ARGUMENT);
+    assert_null(pool);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_every_task_once),
+        cmocka_unit_test(test_no_pool),
+        cmocka_unit_test(test_contended),
+        cmocka_unit_test(test_calls_do_not_mix),
+        cmocka_unit_test(test_sleep_and_wake),
+        cmocka_unit_test(test_runs_in_parallel),
+        cmocka_unit_test(test_workers_block_signals),
+        cmocka_unit_test(test_idle_pool_sleeps),
+        cmocka_unit_test(test_sizes),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
