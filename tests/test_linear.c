@@ -116,13 +116,13 @@ static void test_pack_rows(void **state) {
 /* ---- linear -------------------------------------------------------------------------------- */
 
 typedef struct linear_case {
-    size_t m, n, k;
+    size_t m, n, k, ldx; /* rows of X 1024 floats apart are copied, others read in place */
 } linear_case;
 
-enum { MAX_M = 200, MAX_N = 520, MAX_K = 800, LDX = MAX_K + 3, LDY = MAX_N + 7 };
+enum { MAX_M = 200, MAX_N = 520, MAX_K = 800, MAX_LDX = 1024, LDY = MAX_N + 7 };
 
 typedef struct linear_data {
-    float x[MAX_M * LDX], weight[MAX_N * MAX_K], bias[MAX_N], scale[MAX_N];
+    float x[MAX_M * MAX_LDX], weight[MAX_N * MAX_K], bias[MAX_N], scale[MAX_N];
     float residual[MAX_M * LDY], y[MAX_M * LDY], first[MAX_M * LDY];
     double product[MAX_M * MAX_N];
 } linear_data;
@@ -134,7 +134,7 @@ static void multiply(const linear_case *shape) {
         for (size_t j = 0; j < shape->n; j++) {
             double sum = 0;
             for (size_t p = 0; p < shape->k; p++)
-                sum += (double)data.x[i * LDX + p] * data.weight[j * shape->k + p];
+                sum += (double)data.x[i * shape->ldx + p] * data.weight[j * shape->k + p];
             data.product[i * MAX_N + j] = sum;
         }
 }
@@ -162,7 +162,7 @@ static void check_linear(const vt_kernels *kernels, vt_pool *pool, const linear_
             memcpy(data.y + i * LDY, data.residual + i * LDY, shape->n * sizeof(float));
         ep.residual = data.y;
     }
-    vt_linear(kernels, pool, data.y, LDY, data.x, LDX, shape->m, packed, &ep);
+    vt_linear(kernels, pool, data.y, LDY, data.x, shape->ldx, shape->m, packed, &ep);
     check_linear_result(shape, &ep);
 }
 
@@ -191,13 +191,14 @@ static void check_epilogues(const vt_kernels *kernels, vt_pool *pools[3],
 
 static void test_linear(void **state) {
     (void)state;
-    static const linear_case cases[] = {{1, 7, 5},     {1, 513, 800},  {3, 64, 385},
-                                        {65, 192, 33}, {130, 300, 10}, {59, 33, 770}};
+    static const linear_case cases[] = {
+        {1, 7, 5, 5},       {1, 513, 800, 1024}, {3, 64, 385, 388}, {65, 192, 33, 512},
+        {130, 300, 10, 11}, {59, 33, 770, 1024}, {59, 33, 770, 803}};
     vt_pool *pools[3] = {NULL, NULL, NULL};
     const vt_kernels *kernels;
     assert_int_equal(vt_pool_create(&pools[1], 2, NULL), VT_OK);
     assert_int_equal(vt_pool_create(&pools[2], 3, NULL), VT_OK);
-    fill_random(data.x, MAX_M * LDX, 3);
+    fill_random(data.x, MAX_M * MAX_LDX, 3);
     fill_random(data.weight, MAX_N * MAX_K, 4);
     fill_random(data.bias, MAX_N, 5);
     fill_random(data.scale, MAX_N, 6);

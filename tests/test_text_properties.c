@@ -675,7 +675,9 @@ static void test_endless_stream(void **state) {
     assert_int_equal(allocations_seen(), 0);
     size_t late = resident_kib();
     print_message("%zu tokens: %zu KiB resident after 1000, %zu at the end\n", tokens, early, late);
+#ifndef __SANITIZE_ADDRESS__ /* which keeps books of its own */
     assert_true(late <= early + 64);
+#endif
     int64_t ids[16];
     for (size_t i = 0; i < reach; i++)
         ids[i] = last[(tokens + i) % reach];

@@ -12,6 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "text/charsmap.h"
 #include "text/regex.h"
 #include "text/unicode.h"
 
@@ -373,6 +374,84 @@ static void test_repair(void **state) {
     vt_tokenizer_close(tok);
 }
 
+/* ---- SentencePiece's character map -------------------------------------------------------------
+ */
+
+/* Short graphemes are replaced as a whole, by what their shortest beginning becomes. */
+static void test_charsmap(void **state) {
+    static const struct {
+        const char *text, *expected; /* from the reference's Precompiled */
+    } cases[] = {
+        {"a\r\nb", "a b"},
+        {"\xEF\xBC\xA1\xCC\x81x", "Ax"}, /* U+FF21 U+0301 */
+        {"e\xCC\x81", "\xC3\xA9"},
+        {"\xEF\xBD\xB6\xEF\xBE\x9E", "\xE3\x82\xAB\xE3\x82\x99"}, /* U+FF76 U+FF9E: six bytes */
+    };
+    json_t *root = load_json(data_path("tokenizers", "xlm-roberta.json", NULL));
+    const json_t *normalizer = json_object_get(root, "normalizer");
+    const char *base64 = json_string_value(json_object_get(normalizer, "precompiled_charsmap"));
+    vt_charsmap *map;
+    vt_error err = {0};
+    (void)state;
+    expect_ok(vt_charsmap_create(&map, base64, "test", &err), &err);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        vt_bytes out = {0};
+        vt_charsmap_apply(&out, map, cases[i].text, strlen(cases[i].text));
+        vt_bytes_append(&out, "", 1);
+        assert_string_equal(out.data, cases[i].expected);
+        vt_bytes_free(&out);
+    }
+    vt_charsmap_destroy(map);
+    json_decref(root);
+}
+
+/* A map of 256 units, in which 'a' leads to `unit` and unit 98 is `value`, and the replacement "x".
+ */
+static vt_charsmap *crafted_map(uint32_t root, uint32_t unit, uint32_t value) {
+    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    unsigned char blob[4 + 4 * 256 + 2] = {0, 4}; /* the trie has 1024 bytes */
+    const uint32_t units[][2] = {{0, root}, {'a', unit}, {'b', value}};
+    char base64[2048] = "";
+    vt_charsmap *map;
+    vt_error err = {0};
+    for (size_t i = 0; i < 3; i++)
+        for (size_t k = 0; k < 4; k++)
+            blob[4 + 4 * units[i][0] + k] = (unsigned char)(units[i][1] >> 8 * k);
+    blob[4 + 4 * 256] = 'x';
+    for (size_t bit = 0; bit + 6 <= 8 * sizeof blob; bit += 6) {
+        unsigned two =
+            (unsigned)blob[bit / 8] << 8 | (bit / 8 + 1 < sizeof blob ? blob[bit / 8 + 1] : 0);
+        base64[bit / 6] = digits[two >> (10 - bit % 8) & 63];
+    }
+    expect_ok(vt_charsmap_create(&map, base64, "test", &err), &err);
+    return map;
+}
+
+/* Units that point out of the trie, or out of the replacements, replace nothing. */
+static void test_hostile_charsmap(void **state) {
+    enum { LEAF = 1 << 8, TO_B = 3 << 10 };
+    static const struct {
+        uint32_t root, unit, value;
+        const char *expected;
+    } cases[] = {
+        {0, 'a' | LEAF | TO_B, 1u << 31, "xc"},
+        {0, 'a' | LEAF | TO_B, 1u << 31 | 1000, "ac"},
+        {0, 'a' | LEAF | TO_B, ~0u, "ac"},
+        {0, 'a' | LEAF | 0x7FFFFC00u, 1u << 31, "ac"},
+        {0xFFFFFC00u, 'a' | LEAF | TO_B, 1u << 31, "ac"},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        vt_charsmap *map = crafted_map(cases[i].root, cases[i].unit, cases[i].value);
+        vt_bytes out = {0};
+        vt_charsmap_apply(&out, map, "ac", 2);
+        vt_bytes_append(&out, "", 1);
+        assert_string_equal(out.data, cases[i].expected);
+        vt_bytes_free(&out);
+        vt_charsmap_destroy(map);
+    }
+}
+
 /* ---- the rest of the calls ---------------------------------------------------------------------
  */
 
@@ -588,6 +667,7 @@ static void expect_refused(const char *json, vt_status status, const char *part)
 #define WITH(part) "{" MODEL "," part "}"
 #define BPE(vocab, merges)                                                                         \
     "{\"model\":{\"type\":\"BPE\",\"vocab\":{" vocab "},\"merges\":[" merges "]}}"
+#define NESTED "{\"type\":\"Sequence\",\"normalizers\":["
 #define ADDED(fields) WITH("\"added_tokens\":[{" fields "}]")
 
 static void test_refused(void **state) {
@@ -640,6 +720,10 @@ static void test_refused(void **state) {
                         "\"Regex\":\"[a&&b]\"}}"),
                    VT_ERR_UNSUPPORTED, "intersection");
     expect_refused(WITH("\"normalizer\":{\"type\":\"Sequence\"}"), VT_ERR_FORMAT, "normalizers");
+    expect_refused(
+        WITH("\"normalizer\":" NESTED NESTED NESTED NESTED NESTED NESTED NESTED NESTED NESTED
+             "{\"type\":\"NFC\"}]}]}]}]}]}]}]}]}]}"),
+        VT_ERR_LIMIT, "nested too deep");
     expect_refused(WITH("\"pre_tokenizer\":{\"type\":\"UnicodeScripts\"}"), VT_ERR_UNSUPPORTED,
                    "UnicodeScripts");
     expect_refused(WITH("\"pre_tokenizer\":{\"type\":\"Sequence\",\"pretokenizers\":[{}]}"),
@@ -814,6 +898,8 @@ int main(void) {
         cmocka_unit_test(test_vocabulary),
         cmocka_unit_test(test_lengths),
         cmocka_unit_test(test_template),
+        cmocka_unit_test(test_charsmap),
+        cmocka_unit_test(test_hostile_charsmap),
         cmocka_unit_test(test_open_directory),
         cmocka_unit_test(test_translation),
         cmocka_unit_test(test_matching),

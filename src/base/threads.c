@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT
  *
  * A forward pass is about a hundred parallel calls of 0.05 to 5 ms each, so what matters is that a
- * worker takes up the next call at once: it spins for SPIN_NS before it sleeps, and takes tasks from one
- * atomic word without a lock.
+ * worker takes up the next call at once: it spins for SPIN_NS before it sleeps, and takes tasks
+ * from one atomic word without a lock.
  *
- * That word, the ticket, holds a call's number in its upper half and how many of its tasks nobody has
- * taken in its lower half. A task is taken by decrementing it with compare-and-swap. As long as the lower
- * half is not zero the caller cannot have left that call, so what a thread reads of the job between
- * loading the ticket and swapping it belongs to that ticket; a worker that wakes up late finds zero, or
- * the next call, and never a finished one.
+ * That word, the ticket, holds a call's number in its upper half and how many of its tasks nobody
+ * has taken in its lower half. A task is taken by decrementing it with compare-and-swap. As long as
+ * the lower half is not zero the caller cannot have left that call, so what a thread reads of the
+ * job between loading the ticket and swapping it belongs to that ticket; a worker that wakes up
+ * late finds zero, or the next call, and never a finished one.
  */
 #include "base/threads.h"
 
@@ -24,9 +24,9 @@
 #include "base/memory.h"
 
 enum {
-    SPIN_NS = 30000,          /* a sleeping thread takes about as long to wake */
-    SPINS_PER_CLOCK = 32,     /* pauses between two looks at the clock */
-    STACK_BYTES = 2 << 20,    /* tasks keep tiles on it; musl's default is 128 KiB */
+    SPIN_NS = 30000,       /* a sleeping thread takes about as long to wake */
+    SPINS_PER_CLOCK = 32,  /* pauses between two looks at the clock */
+    STACK_BYTES = 2 << 20, /* tasks keep tiles on it; musl's default is 128 KiB */
     MAX_THREADS = 4096
 };
 
@@ -108,8 +108,8 @@ static void take_tasks(vt_pool *pool, size_t thread) {
         done++;
         ticket = atomic_load(&pool->ticket);
     }
-    /* Nothing of the pool is read after the last one but the mutex, which vt_pool_destroy leaves alone
-     * until this thread has ended. */
+    /* Nothing of the pool is read after the last one but the mutex, which vt_pool_destroy leaves
+     * alone until this thread has ended. */
     if (done && atomic_fetch_sub(&pool->unfinished, done) == done) {
         pthread_mutex_lock(&pool->mutex);
         pthread_cond_signal(&pool->finished);

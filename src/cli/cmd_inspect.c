@@ -22,13 +22,19 @@ static void count_tensors(inspection *seen) {
     }
 }
 
+static bool plan(inspection *seen, const settings *s, vt_error *err) {
+    size_t height = s->height ? s->height : seen->info.image_height;
+    size_t width = s->width ? s->width : seen->info.image_width;
+    return vt_model_plan_forward(&seen->plan, seen->model, s->batch, height, width, s->threads,
+                                 err) == VT_OK;
+}
+
 static int inspect_model(const settings *s, const vt_model *model) {
     vt_error err = {0};
     inspection seen = {.model = model, .batch = s->batch, .list_tensors = s->tensors};
     vt_model_describe(&seen.info, model);
-    size_t height = s->height ? s->height : seen.info.image_height;
-    size_t width = s->width ? s->width : seen.info.image_width;
-    if (vt_model_plan_forward(&seen.plan, model, s->batch, height, width, s->threads, &err))
+    seen.takes_pictures = seen.info.image_height > 0;
+    if (seen.takes_pictures && !plan(&seen, s, &err))
         return model_failed(model, &err, inspect_command.name);
     count_tensors(&seen);
     if (s->format)
@@ -73,6 +79,6 @@ const command inspect_command = {
         (const option_group *const[]){&inspect_options, &model_options, &general_options, NULL},
     .examples = "  vitrine inspect\n"
                 "  vitrine inspect -m vit_base_patch16_224 --size 384 --batch 8\n"
-                "  vitrine inspect -m model.safetensors --format=json | jq .positions\n",
+                "  vitrine inspect -m model.safetensors --format=json | jq .cost\n",
     .run = run,
 };

@@ -12,7 +12,7 @@ typedef struct inspection {
     vt_model_info info;
     vt_model_plan plan;
     size_t batch, num_tensors, num_used;
-    bool list_tensors;
+    bool takes_pictures, list_tensors;
 } inspection;
 
 void inspect_print_text(const inspection *seen);

@@ -51,17 +51,29 @@ static json_t *encoder(const vt_model_info *info) {
     set_text(object, "attention", info->attention);
     set_size(object, "mlp_dim", info->mlp_dim);
     set_text(object, "activation", info->activation);
+    json_object_set_new(object, "gated_mlp", json_boolean(info->gated_mlp));
     set_text(object, "norm", info->norm);
-    set_size(object, "prefix_tokens", info->num_prefix_tokens);
-    set_text(object, "pooling", info->pooling);
+    json_object_set_new(object, "norm_eps", json_number((double)info->norm_eps));
     return object;
 }
 
-static json_t *positions(const inspection *seen) {
+static json_t *tokens(const inspection *seen) {
+    json_t *object = json_object(), *positions = json_object();
+    set_size(object, "prefix", seen->info.num_prefix_tokens);
+    set_text(object, "pooling", seen->info.pooling);
+    set_text(positions, "kind", seen->info.positions);
+    set_text(positions, "resize", seen->info.pos_resize);
+    json_object_set_new(positions, "resized", json_boolean(seen->plan.positions_resized));
+    json_object_set_new(object, "positions", positions);
+    return object;
+}
+
+static json_t *text_tower(const vt_model *of) {
     json_t *object = json_object();
-    set_text(object, "kind", seen->info.positions);
-    set_text(object, "resize", seen->info.pos_resize);
-    json_object_set_new(object, "resized", json_boolean(seen->plan.positions_resized));
+    set_size(object, "vocabulary", vt_model_vocab_size(of));
+    set_size(object, "width", vt_model_text_width(of));
+    set_size(object, "max_positions", vt_model_max_positions(of));
+    set_size(object, "embed_dim", vt_model_embed_dim(of));
     return object;
 }
 
@@ -100,13 +112,18 @@ static json_t *tensors(const vt_model *of) {
     return list;
 }
 
+/* What a model lacks is left out. */
 void inspect_print_json(const inspection *seen) {
     json_t *all = json_object();
     json_object_set_new(all, "model", model(seen));
-    json_object_set_new(all, "input", input(&seen->info));
     json_object_set_new(all, "encoder", encoder(&seen->info));
-    json_object_set_new(all, "positions", positions(seen));
-    json_object_set_new(all, "cost", cost(seen));
+    if (seen->takes_pictures) {
+        json_object_set_new(all, "input", input(&seen->info));
+        json_object_set_new(all, "tokens", tokens(seen));
+        json_object_set_new(all, "cost", cost(seen));
+    }
+    if (vt_model_vocab_size(seen->model))
+        json_object_set_new(all, "text", text_tower(seen->model));
     json_object_set_new(all, "tensors", tensors(seen->model));
     json_print(all);
 }

@@ -41,7 +41,7 @@ static void print_model(const vt_model_info *info) {
         row("classes", "%zu, scored by %s", info->num_classes,
             info->multi_label ? "sigmoid" : "softmax");
     else
-        row("classes", "none: features only");
+        row("classes", "none");
 }
 
 static void print_input(const vt_model_info *info) {
@@ -55,17 +55,29 @@ static void print_encoder(const vt_model_info *info) {
     section("Encoder");
     row("blocks", "%zu, width %zu", info->depth, info->width);
     row("attention", "%zu heads of %zu, %s", info->num_heads, info->head_dim, info->attention);
-    row("MLP", "width %zu, %s", info->mlp_dim, info->activation);
-    row("norm", "%s", info->norm);
-    row("prefix tokens", "%zu", info->num_prefix_tokens);
-    row("pooling", "%s", info->pooling);
+    row("MLP", "width %zu, %s%s", info->mlp_dim, info->gated_mlp ? "gated by " : "",
+        info->activation);
+    row("norm", "%s, eps %.6g", info->norm, (double)info->norm_eps);
 }
 
-static void print_positions(const inspection *seen) {
-    section("Positions");
-    row("kind", "%s", seen->info.positions);
+static void print_tokens(const inspection *seen) {
+    section("Tokens");
+    row("prefix tokens", "%zu", seen->info.num_prefix_tokens);
+    row("pooling", "%s", seen->info.pooling);
+    row("positions", "%s", seen->info.positions);
     row("resize rule", "%s", seen->info.pos_resize);
     row("at this size", "%s", seen->plan.positions_resized ? "resized" : "as stored");
+}
+
+static void print_text_tower(const vt_model *model) {
+    size_t longest = vt_model_max_positions(model), shared = vt_model_embed_dim(model);
+    section("Text");
+    row("vocabulary", "%zu tokens", vt_model_vocab_size(model));
+    row("width", "%zu", vt_model_text_width(model));
+    if (longest)
+        row("longest text", "%zu tokens", longest);
+    if (shared)
+        row("shared space", "%zu wide, with pictures", shared);
 }
 
 static void flops_row(const char *label, double flops, double total) {
@@ -131,10 +143,15 @@ void inspect_print_text(const inspection *seen) {
     puts(path);
     free(path);
     print_model(&seen->info);
-    print_input(&seen->info);
+    if (seen->takes_pictures)
+        print_input(&seen->info);
     print_encoder(&seen->info);
-    print_positions(seen);
-    print_cost(seen);
+    if (seen->takes_pictures) {
+        print_tokens(seen);
+        print_cost(seen);
+    }
+    if (vt_model_vocab_size(seen->model))
+        print_text_tower(seen->model);
     section("Tensors");
     row("in the file", "%zu, %zu of them used%s", seen->num_tensors, seen->num_used,
         seen->list_tensors ? "" : "; --tensors lists them");

@@ -37,6 +37,7 @@ int open_model(vt_model **out, const settings *s, const char *command) {
     options.labels_path = s->labels;
     options.kernels = s->kernels;
     options.pos_resize = (vt_pos_resize)s->pos_resize;
+    options.patch_size = s->patch_size;
     options.log = log_note;
     options.log_user = (void *)s;
     if (!s->model && access(path, F_OK) != 0) {

@@ -95,6 +95,8 @@ static const option model_rows[] = {
      .parse = parse_text, FIELD(labels)},
     {0, "pos-resize", "RULE", "how the table of positions is resized to another grid",
      .choice = pos_resize_choice, FIELD(pos_resize)},
+    {0, "patch-size", "N", "patches to run with, the kernels resized (FlexiViT)",
+     .parse = parse_count, FIELD(patch_size)},
     {0, "kernels", "NAME",
      "the instruction set to compute with: avx512, avx2, neon, scalar; "
      "without it, the fastest here",

@@ -13,7 +13,8 @@ typedef struct settings {
     /* model */
     const char *model; /* NULL: the bundled one */
     const char *labels, *kernels;
-    unsigned pos_resize;  /* a vt_pos_resize */
+    unsigned pos_resize; /* a vt_pos_resize */
+    size_t patch_size;
     size_t height, width; /* --size; 0: the model's own */
     size_t threads, batch;
     /* pictures */

@@ -15,7 +15,7 @@ enum { TILE_ROWS = 6, TILE_VECS = 2 };
 #include "kernels/kernels_rows.inc.h"
 
 static void gemm_f32_6x16_avx2(size_t m, size_t n, size_t k, const float *a, size_t lda,
-                      const float *b, float *c, size_t ldc, bool accumulate) {
+                               const float *b, float *c, size_t ldc, bool accumulate) {
     gemm_tiles(m, n, k, a, lda, b, c, ldc, accumulate);
 }
 

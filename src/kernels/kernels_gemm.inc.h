@@ -4,16 +4,20 @@
  *
  *     enum { TILE_ROWS = ..., TILE_VECS = ... };
  *
- * the micro-tile: TILE_ROWS x TILE_VECS accumulators, and TILE_VECS vectors of B and one broadcast of
- * A beside them, must fit the register file. TILE_ROWS <= 14, TILE_VECS <= 4.
+ * the micro-tile: TILE_ROWS x TILE_VECS accumulators, and TILE_VECS vectors of B and one broadcast
+ * of A beside them, must fit the register file. TILE_ROWS <= 14, TILE_VECS <= 4.
  *
  *     C[m][n] = A[m][k] B[k][n]  (+ C)
  *
- * B comes in panels [k][NR] and is read in order. A is read in place, one float at a time: the rows of
- * a tile stay in the first-level cache while the panels go by.
+ * B comes in panels [k][NR] and is read in order. A is read in place, one float at a time: the rows
+ * of a tile stay in the first-level cache while the panels go by.
  */
 
-enum { NR = TILE_VECS * VEC_WIDTH };
+enum {
+    NR = TILE_VECS * VEC_WIDTH,
+    LINE = 64 / sizeof(float), /* floats in a cache line */
+    AHEAD = 32                 /* rows of B between the one in use and the one being fetched */
+};
 
 typedef struct tile_operands {
     const float *a; /* [rows][k] */
@@ -38,8 +42,8 @@ static inline void store_sum(float *c, vec sum, size_t cols, bool accumulate) {
 static inline __attribute__((always_inline)) void tile(const size_t rows, const size_t vecs,
                                                        const tile_operands *in) {
     vec acc[TILE_ROWS][TILE_VECS];
-    /* One pointer for three rows, which x86 reaches as [p], [p + lda] and [p + 2 lda]: a pointer a row
-     * would not leave enough registers. */
+    /* One pointer for three rows, which x86 reaches as [p], [p + lda] and [p + 2 lda]: a pointer a
+     * row would not leave enough registers. */
     const float *a[(TILE_ROWS + 2) / 3];
     const float *b = in->b;
     const size_t lda = in->lda;
@@ -57,6 +61,9 @@ static inline __attribute__((always_inline)) void tile(const size_t rows, const 
 #pragma GCC unroll 4
         for (size_t v = 0; v < vecs; v++)
             bv[v] = vec_load(b + v * VEC_WIDTH);
+#pragma GCC unroll 4
+        for (size_t line = 0; rows > 3 && line < NR; line += LINE) /* fewer only wait for B */
+            __builtin_prefetch(b + AHEAD * NR + line);
         b += NR;
 #pragma GCC unroll 16
         for (size_t r = 0; r < rows; r++) {
@@ -75,8 +82,8 @@ static inline __attribute__((always_inline)) void tile(const size_t rows, const 
 #pragma GCC unroll 4
         for (size_t v = 0; v < vecs; v++)
             if (v * VEC_WIDTH < in->cols)
-                store_sum(in->c + r * in->ldc + v * VEC_WIDTH, acc[r][v],
-                          in->cols - v * VEC_WIDTH, in->accumulate);
+                store_sum(in->c + r * in->ldc + v * VEC_WIDTH, acc[r][v], in->cols - v * VEC_WIDTH,
+                          in->accumulate);
 }
 
 /* The instances of `tile`; those of more than TILE_ROWS rows are never called, nor compiled. */

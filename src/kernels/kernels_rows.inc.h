@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: MIT
  *
- * The kernels that go along one row (norms, softmax's parts, activations, conversions), in terms of a
- * vec header: included by one file an instruction set, after it.
+ * The kernels that go along one row (norms, softmax's parts, activations, conversions), in terms of
+ * a vec header: included by one file an instruction set, after it.
  */
 
-/* Four sums at a time: enough independent additions to hide their latency, and a row of 768 is summed
- * as 64 short sums (AVX-512), which rounds about as well as pairwise summation. */
+/* Four sums at a time: enough independent additions to hide their latency, and a row of 768 is
+ * summed as 64 short sums (AVX-512), which rounds about as well as pairwise summation. */
 enum { SUMS = 4, BLOCK = SUMS * VEC_WIDTH };
 
 static inline float add_up(const vec sums[SUMS]) {
     return vec_sum(vec_add(vec_add(sums[0], sums[1]), vec_add(sums[2], sums[3])));
 }
 
-/* ---- sums -------------------------------------------------------------------------------------- */
+/* ---- sums ---------------------------------------------------------------------------------- */
 
 /* x . y */
 static float dot_f32(const float *x, const float *y, size_t n) {
@@ -66,7 +66,7 @@ static void scale_f32(float *x, float alpha, size_t n) {
         vec_store_first(x + i, vec_mul(a, vec_load_first(x + i, n - i)), n - i);
 }
 
-/* ---- softmax ----------------------------------------------------------------------------------- */
+/* ---- softmax ------------------------------------------------------------------------------- */
 
 /* The last vector overlaps the one before: a maximum doesn't mind seeing a value twice. */
 static float max_f32(const float *x, size_t n) {
@@ -125,7 +125,7 @@ static float exp_sum_f32(float *x, float shift, size_t n) {
     return add_up(sums);
 }
 
-/* ---- norms ------------------------------------------------------------------------------------- */
+/* ---- norms --------------------------------------------------------------------------------- */
 
 /* d = x - centre: the means of d and of d^2. */
 static void centred_means(const float *x, float centre, size_t n, float *mean, float *mean_square) {
@@ -150,11 +150,11 @@ static void centred_means(const float *x, float centre, size_t n, float *mean, f
     *mean_square = add_up(squares) / (float)n;
 }
 
-/* y = (x - mean) / sqrt(var + eps) * weight + bias. A first sum gives a centre, which is the mean but
- * for rounding; what it lacks comes out of the centred row, so that a row of 10000 +- 5 loses
+/* y = (x - mean) / sqrt(var + eps) * weight + bias. A first sum gives a centre, which is the mean
+ * but for rounding; what it lacks comes out of the centred row, so that a row of 10000 +- 5 loses
  * nothing. */
-static void layer_norm_f32(float *y, const float *x, const float *weight, const float *bias, size_t n,
-                           float eps) {
+static void layer_norm_f32(float *y, const float *x, const float *weight, const float *bias,
+                           size_t n, float eps) {
     float centre = sum_f32(x, n) / (float)n, mean, mean_square;
     centred_means(x, centre, n, &mean, &mean_square);
     const vec c = vec_set(centre), m = vec_set(mean);
@@ -186,7 +186,7 @@ static void rms_norm_f32(float *y, const float *x, const float *weight, size_t n
     }
 }
 
-/* ---- activations ------------------------------------------------------------------------------- */
+/* ---- activations --------------------------------------------------------------------------- */
 
 /* 1 / (1 + e^-x) */
 static inline vec sigmoid_vec(vec x) {
@@ -195,9 +195,9 @@ static inline vec sigmoid_vec(vec x) {
 }
 
 /* x Phi(x). Phi(x) - 1/2 is odd, so it is x P(t) with t = 2 (x / 5.5)^2 - 1 in [-1, 1], where P's
- * coefficients add up without cancellation; beyond |x| = 5.5 Phi is 0 or 1 to 2e-8. The fit (a linear
- * programme, tools/README.md) minimises the largest error relative to max(1, |x|), 4e-8, and puts
- * Phi(-5.5) at or below zero, so that the clamp makes it exactly that. */
+ * coefficients add up without cancellation; beyond |x| = 5.5 Phi is 0 or 1 to 2e-8. The fit (a
+ * linear programme, docs/SPEED.md) minimises the largest error relative to max(1, |x|), 4e-8, and
+ * puts Phi(-5.5) at or below zero, so that the clamp makes it exactly that. */
 static inline vec gelu_erf_vec(vec x) {
     const float edge = 5.5f;
     vec near = vec_min(vec_set(edge), vec_max(vec_set(-edge), x));
@@ -327,7 +327,7 @@ static void epilogue_f32(float *y, const float *x, size_t n, const float *bias, 
     map_activation(&(row_operands){y, x, n, bias, scale, residual}, act);
 }
 
-/* ---- conversions ------------------------------------------------------------------------------- */
+/* ---- conversions --------------------------------------------------------------------------- */
 
 static void f16_to_f32(float *out, const uint16_t *in, size_t n) {
     size_t i = 0;

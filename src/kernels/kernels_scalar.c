@@ -8,24 +8,40 @@
 
 #include "kernels/tables.h"
 
-/* Small enough for the 16 registers of SSE2, to which compilers vectorise the loops over a panel. */
+/* Small enough for the 16 registers of SSE2, to which compilers vectorise the loops over a panel.
+ */
 enum { TILE_ROWS = 4, NR = 8 };
+
+/* Four floats: a register of SSE2, or whatever the compiler makes of it elsewhere. */
+typedef float four __attribute__((vector_size(16)));
+
+/* acc[rows][NR] = A[rows][k] panel[k][NR]; inlined with constant `rows`, so that the sums stay in
+ * registers. */
+static inline __attribute__((always_inline)) void multiply(float acc[][NR], const size_t rows,
+                                                           size_t k, const float *a, size_t lda,
+                                                           const float *panel) {
+    four sums[TILE_ROWS][2] = {{{0}}};
+    for (size_t p = 0; p < k; p++, panel += NR) {
+        four b[2];
+        memcpy(b, panel, sizeof b);
+#pragma GCC unroll 4
+        for (size_t r = 0; r < rows; r++) {
+            sums[r][0] += a[r * lda + p] * b[0];
+            sums[r][1] += a[r * lda + p] * b[1];
+        }
+    }
+    memcpy(acc, sums, rows * sizeof sums[0]);
+}
 
 /* C[rows][cols] (+)= A[rows][k] panel[k][NR] */
 static void tile(size_t rows, size_t cols, size_t k, const float *a, size_t lda, const float *panel,
                  float *c, size_t ldc, bool accumulate) {
-    float acc[TILE_ROWS][NR] = {{0}};
-    if (rows == TILE_ROWS) {
-        for (size_t p = 0; p < k; p++, panel += NR)
-            for (size_t r = 0; r < TILE_ROWS; r++)
-                for (size_t j = 0; j < NR; j++)
-                    acc[r][j] += a[r * lda + p] * panel[j];
-    } else {
-        for (size_t p = 0; p < k; p++, panel += NR)
-            for (size_t r = 0; r < rows; r++)
-                for (size_t j = 0; j < NR; j++)
-                    acc[r][j] += a[r * lda + p] * panel[j];
-    }
+    float acc[TILE_ROWS][NR];
+    if (rows == TILE_ROWS)
+        multiply(acc, TILE_ROWS, k, a, lda, panel);
+    else
+        for (size_t r = 0; r < rows; r++)
+            multiply(acc + r, 1, k, a + r * lda, lda, panel);
     for (size_t r = 0; r < rows; r++)
         for (size_t j = 0; j < cols; j++)
             c[r * ldc + j] = accumulate ? c[r * ldc + j] + acc[r][j] : acc[r][j];
@@ -73,8 +89,8 @@ static float exp_sum_f32(float *x, float shift, size_t n) {
 }
 
 /* The variance is that of the centred row: E[x^2] - E[x]^2 would cancel. */
-static void layer_norm_f32(float *y, const float *x, const float *weight, const float *bias, size_t n,
-                           float eps) {
+static void layer_norm_f32(float *y, const float *x, const float *weight, const float *bias,
+                           size_t n, float eps) {
     double mean = 0, var = 0;
     for (size_t i = 0; i < n; i++)
         mean += x[i];

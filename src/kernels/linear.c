@@ -1,19 +1,18 @@
 /* SPDX-License-Identifier: MIT
  *
- * Y[m][n] is cut into blocks of rows by columns, a task each. A task adds up its block over pieces of k
- * in a buffer on its stack:
+ * Y[m][n] is cut into blocks of rows by columns, a task each. A task adds up its block over pieces
+ * of k in a buffer on its stack:
  *
  *     for each piece of k
- *         copy the block's X[rows][piece] to the stack
- *         sums[rows][columns] (+)= X piece  x  W^T piece     (gemm)
+ *         sums[rows][columns] (+)= X[rows][piece]  x  W^T[piece][columns]     (gemm)
  *     Y block = epilogue(sums)
  *
- * The copy costs a load and a store an element against `columns` multiply-adds. It makes the rows
- * adjacent: in place, rows 4096 bytes apart (k = 1024, 3072, 4096) fall on the same few cache sets and
- * evict one another. The sums are a buffer of their own because the residual may be Y itself.
+ * X is read in place, unless its rows would evict one another from the first-level cache: then the
+ * piece is copied to the stack first, where rows are adjacent. The sums are a buffer of their own
+ * because the residual may be Y itself.
  *
- * A piece's bounds depend on k alone, and an element's products are added in the order of k whatever
- * the tile: the result does not depend on the number of threads.
+ * A piece's bounds depend on k alone, and an element's products are added in the order of k
+ * whatever the tile: the result does not depend on the number of threads.
  */
 #include "kernels/linear.h"
 
@@ -25,7 +24,7 @@
 #include "base/memory.h"
 
 enum {
-    BLOCK_ROWS = 56,           /* four micro-tiles of 14 rows */
+    BLOCK_ROWS = 42,           /* three micro-tiles of 14 rows, or seven of 6 */
     BLOCK_COLS = 512,          /* W^T's piece, 384 x 512, is 3/4 of a 1 MiB second-level cache */
     PIECE = 384,               /* of k: 14 rows of it are 21 KiB of the first-level cache */
     PIECE_STRIDE = PIECE + 16, /* not a power of two */
@@ -40,7 +39,7 @@ static size_t ceil_div(size_t a, size_t b) {
     return (a + b - 1) / b;
 }
 
-/* ---- packing ----------------------------------------------------------------------------------- */
+/* ---- packing ------------------------------------------------------------------------------- */
 
 bool vt_packed_size(const vt_kernels *kernels, size_t n, size_t k, size_t *floats) {
     size_t columns;
@@ -48,8 +47,8 @@ bool vt_packed_size(const vt_kernels *kernels, size_t n, size_t k, size_t *float
            vt_mul_size(columns, k, floats);
 }
 
-/* Asks for pages of 2 MiB: a forward pass walks through all weights, which are too many for the TLB in
- * pages of 4 KiB. A hint, so that its failure does not matter. */
+/* Asks for pages of 2 MiB: a forward pass walks through all weights, which are too many for the TLB
+ * in pages of 4 KiB. A hint, so that its failure does not matter. */
 static void prefer_huge_pages(float *memory, size_t bytes) {
 #if defined(MADV_HUGEPAGE)
     const uintptr_t page = 2 << 20;
@@ -82,7 +81,8 @@ void vt_packed_free(vt_packed *packed) {
     *packed = (vt_packed){0};
 }
 
-/* panel[p][j] = bt[j][p] for j < cols: a strip of 16 p at a time, whose target stays in the cache. */
+/* panel[p][j] = bt[j][p] for j < cols: a strip of 16 p at a time, whose target stays in the cache.
+ */
 static void transpose_into(float *panel, size_t nr, const float *bt, size_t ldb, size_t k,
                            size_t cols) {
     enum { STRIP = 16 };
@@ -125,7 +125,7 @@ void vt_pack_panels_transposed(float *panels, const float *bt, size_t ldb, size_
     }
 }
 
-/* ---- linear ------------------------------------------------------------------------------------ */
+/* ---- linear -------------------------------------------------------------------------------- */
 
 typedef struct linear_job {
     const vt_kernels *kernels;
@@ -143,20 +143,28 @@ static size_t share(size_t count, size_t parts, size_t part, size_t *begin) {
     return count * (part + 1) / parts;
 }
 
+/* A cache way spans 4096 bytes, usually. Rows a multiple of 2048 bytes apart share one or two sets
+ * in it, of 8 lines each: too few for the 14 rows of a tile. */
+static bool rows_collide(const linear_job *job) {
+    return job->kernels->mr > 8 && job->ldx % (2048 / sizeof(float)) == 0;
+}
+
 /* sums[rows][cols] = X[rows][k] W^T, `cols` columns from `panel`. */
 static void sum_block(const linear_job *job, float *sums, size_t row, size_t rows, size_t panel,
                       size_t cols) {
     _Alignas(VT_ALIGNMENT) float piece[BLOCK_ROWS * PIECE_STRIDE];
     const vt_kernels *kernels = job->kernels;
+    const bool copied = rows > 1 && rows_collide(job);
     size_t k = job->weight->k, nr = kernels->nr, pieces = ceil_div(k, PIECE);
     for (size_t part = 0; part < pieces; part++) {
         size_t start, end = share(k, pieces, part, &start);
-        for (size_t r = 0; r < rows; r++)
-            memcpy(piece + r * PIECE_STRIDE, job->x + (row + r) * job->ldx + start,
-                   (end - start) * sizeof *piece);
+        const float *x = job->x + row * job->ldx + start;
+        for (size_t r = 0; copied && r < rows; r++)
+            memcpy(piece + r * PIECE_STRIDE, x + r * job->ldx, (end - start) * sizeof *piece);
         /* A panel at a time: one piece of a panel is not followed by the next panel's. */
         for (size_t col = 0; col < cols; col += nr)
-            kernels->gemm(rows, min_size(nr, cols - col), end - start, piece, PIECE_STRIDE,
+            kernels->gemm(rows, min_size(nr, cols - col), end - start, copied ? piece : x,
+                          copied ? PIECE_STRIDE : job->ldx,
                           job->weight->panels + ((panel + col / nr) * k + start) * nr, sums + col,
                           BLOCK_COLS, part > 0);
     }
@@ -192,8 +200,8 @@ static void choose_blocks(linear_job *job, size_t num_threads) {
     if (job->row_blocks * job->col_blocks < wanted)
         job->col_blocks = min_size(panels, ceil_div(wanted, job->row_blocks));
     if (job->row_blocks * job->col_blocks < wanted)
-        job->row_blocks = min_size(ceil_div(job->m, kernels->mr),
-                                   ceil_div(wanted, job->col_blocks));
+        job->row_blocks =
+            min_size(ceil_div(job->m, kernels->mr), ceil_div(wanted, job->col_blocks));
 }
 
 void vt_linear(const vt_kernels *kernels, vt_pool *pool, float *y, size_t ldy, const float *x,

@@ -42,7 +42,8 @@ typedef struct vt_epilogue {
     const float *residual; /* [m][n] with leading dimension ldy, or NULL: + residual; may be y */
 } vt_epilogue;
 
-/* Y[m][n] = epilogue(X[m][k] W^T), shared out over the pool. x and y do not overlap. Does not allocate. */
+/* Y[m][n] = epilogue(X[m][k] W^T), shared out over the pool. x and y do not overlap. Does not allocate;
+ * a task takes 160 KiB of its thread's stack. */
 void vt_linear(const vt_kernels *kernels, vt_pool *pool, float *y, size_t ldy, const float *x,
                size_t ldx, size_t m, const vt_packed *weight, const vt_epilogue *epilogue);
 

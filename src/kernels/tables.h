@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * The tables that vt_kernels_select chooses from; each is defined only where its instruction set is.
+ * The tables that vt_kernels_select chooses from; each is defined only where its instruction set
+ * is.
  */
 #ifndef VT_KERNELS_TABLES_H
 #define VT_KERNELS_TABLES_H

@@ -49,9 +49,19 @@ static const vt_tensor *find_with_prefix(const vt_binder *b, const char *prefix,
     return NULL;
 }
 
+/* What TensorFlow calls a norm's parameters, and many a published BERT still does. */
+static const char *legacy_suffix(vt_part part, const char *suffix) {
+    if (part < VT_PART_PRE_NORM)
+        return NULL;
+    return strcmp(suffix, ".weight") == 0 ? ".gamma" : strcmp(suffix, ".bias") == 0 ? ".beta" : NULL;
+}
+
 const vt_tensor *vt_bind_find(const vt_binder *b, vt_part part, size_t block, const char *suffix,
                               char *name) {
-    return find_with_prefix(b, b->prefix, part, block, suffix, name);
+    char other[VT_MAX_TENSOR_NAME];
+    const char *legacy = legacy_suffix(part, suffix);
+    const vt_tensor *tensor = find_with_prefix(b, b->prefix, part, block, suffix, name);
+    return tensor || !legacy ? tensor : find_with_prefix(b, b->prefix, part, block, legacy, other);
 }
 
 const vt_tensor *vt_bind_require(vt_binder *b, vt_part part, size_t block, const char *suffix) {

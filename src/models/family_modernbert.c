@@ -34,7 +34,8 @@ static void read_positions(vt_text_config *text, vt_json_reader *r) {
     text->has_rope = true;
     vt_rope_config_read(&text->rope, r, text->encoder.attention.head_dim, &rope);
     text->max_positions = text->rope.max_positions;
-    if (local > 1 && local != rope.theta && !json_is_null(json_object_get(r->object, "local_rope_theta")))
+    bool has_local = !json_is_null(json_object_get(r->object, "local_rope_theta"));
+    if (has_local && local > 1 && local != rope.theta)
         text->local_rope_theta = local;
 }
 

@@ -16,7 +16,8 @@ static bool matches(const json_t *config) {
 }
 
 static void read_attention(vt_text_config *text, vt_json_reader *r) {
-    vt_json_reader attn = vt_json_reader_of(json_object_get(r->object, "attn_config"), r->where, r->err);
+    const json_t *object = json_object_get(r->object, "attn_config");
+    vt_json_reader attn = vt_json_reader_of(object, r->where, r->err);
     text->has_alibi = true;
     text->alibi_order = VT_ALIBI_MPT;
     text->alibi_max_bias = vt_json_real(&attn, "alibi_bias_max", 8);

@@ -94,7 +94,8 @@ void vt_hub_encoder_config_named(vt_encoder_config *out, vt_json_reader *reader,
                                  const vt_hub_keys *keys, const vt_hub_defaults *defaults) {
     out->width = size_named(reader, keys->width, defaults->width);
     out->depth = size_named(reader, keys->depth, defaults->depth);
-    size_t mlp_dim = defaults->mlp_dim || out->width > SIZE_MAX / 4 ? defaults->mlp_dim : 4 * out->width;
+    bool quadruple = !defaults->mlp_dim && out->width <= SIZE_MAX / 4;
+    size_t mlp_dim = quadruple ? 4 * out->width : defaults->mlp_dim;
     out->mlp_dim = size_named(reader, keys->mlp_dim, mlp_dim);
     read_heads(&out->attention, reader, keys, defaults, out->width);
     if (reader->status)

@@ -37,8 +37,8 @@ static vt_status open_positions(vt_model *model, vt_error *err) {
 
 static vt_status override_rope(vt_text_config *text, const char *scaling, vt_error *err) {
     if (!text->has_rope)
-        return vt_fail(err, VT_ERR_UNSUPPORTED, "rope_scaling \"%.64s\": the model has no rotary positions",
-                       scaling);
+        return vt_fail(err, VT_ERR_UNSUPPORTED,
+                       "rope_scaling \"%.64s\": the model has no rotary positions", scaling);
     return vt_rope_config_override(&text->rope, scaling, err);
 }
 

@@ -310,7 +310,8 @@ static vt_status check_token_types(const vt_text_config *text, const int64_t *ty
                                    vt_error *err) {
     for (size_t i = 0; types && i < count; i++)
         if (types[i] < 0 || (uint64_t)types[i] >= text->num_token_types)
-            return vt_fail(err, VT_ERR_ARGUMENT, "token %zu is of type %lld, the model has %zu types", i,
+            return vt_fail(err, VT_ERR_ARGUMENT,
+                           "token %zu is of type %lld, the model has %zu types", i,
                            (long long)types[i], text->num_token_types);
     return VT_OK;
 }

@@ -24,17 +24,9 @@ static float slope_as_power(size_t i, size_t n, double max_bias) {
 
 void vt_alibi_slopes(float *slopes, size_t num_heads, vt_alibi_order order, double max_bias) {
     size_t below = power_of_two_up_to(num_heads);
-    if (order == VT_ALIBI_BLOOM) {
-        for (size_t i = 0; i < num_heads; i++)
-            slopes[i] = i < below ? slope_as_power(i, below, max_bias)
-                                  : slope_as_power(2 * (i - below), 2 * below, max_bias);
-    } else if (below == num_heads) {
-        for (size_t i = 0; i < num_heads; i++)
-            slopes[i] = slope(i, num_heads, max_bias);
-    } else {
-        for (size_t i = 0; i < num_heads; i++)
-            slopes[i] = i < below ? slope(2 * i + 1, 2 * below, max_bias)
-                                  : slope(2 * (i - below), 2 * below, max_bias);
+    for (size_t i = 0; i < num_heads; i++) {
+        size_t at = i < below ? i : 2 * (i - below), n = i < below ? below : 2 * below;
+        slopes[i] = order == VT_ALIBI_BLOOM ? slope_as_power(at, n, max_bias) : slope(at, n, max_bias);
     }
 }
 

@@ -10,10 +10,12 @@
 
 /* ---- ALiBi (Press et al. 2022): -slope_h |i - j| ------------------------------------------------- */
 
-/* Which slopes for a number of heads that is no power of two. */
+/* How slopes are worked out. BLOOM takes those of the power of two below, then every other one of that above;
+ * MPT every other one of the power of two above, then the rest, cut to n. That is the same list in the same
+ * order, but BLOOM takes powers of a first slope that it rounds to F32. */
 typedef enum vt_alibi_order {
-    VT_ALIBI_BLOOM, /* those of the power of two below, then every other one of that above */
-    VT_ALIBI_MPT    /* every other one of the power of two above first, then the rest, cut to n */
+    VT_ALIBI_BLOOM,
+    VT_ALIBI_MPT
 } vt_alibi_order;
 
 /* slopes[num_heads]: 2^(-max_bias * (i + 1) / n) for n a power of two. */

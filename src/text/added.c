@@ -7,7 +7,8 @@
 #include "base/memory.h"
 #include "text/unicode.h"
 
-/* ---- reading ----------------------------------------------------------------------------------- */
+/* ---- reading -----------------------------------------------------------------------------------
+ */
 
 static vt_status parse_id(vt_added_token *token, vt_json_reader *reader, const vt_vocab *vocab) {
     size_t id = vt_json_size(reader, "id", SIZE_MAX);
@@ -23,8 +24,9 @@ static vt_status parse_id(vt_added_token *token, vt_json_reader *reader, const v
         return vt_fail(reader->err, VT_ERR_FORMAT, "%s: \"%.64s\": id %d, but %d in the vocabulary",
                        reader->where, token->content, (int)token->id, (int)known);
     if (known == VT_NO_ID && other)
-        return vt_fail(reader->err, VT_ERR_FORMAT, "%s: \"%.64s\": id %d is \"%.64s\" in the vocabulary",
-                       reader->where, token->content, (int)token->id, other);
+        return vt_fail(reader->err, VT_ERR_FORMAT,
+                       "%s: \"%.64s\": id %d is \"%.64s\" in the vocabulary", reader->where,
+                       token->content, (int)token->id, other);
     return VT_OK;
 }
 
@@ -132,8 +134,8 @@ vt_status vt_added_parse(vt_added *out, const json_t *config, const vt_vocab *vo
         status = build_trie(&out->raw, out, false, err);
     if (!status)
         status = build_trie(&out->normalized, out, true, err);
-    if (!status) /* \w of Rust's regex crate has the joiners besides */
-        status = vt_regex_create(&out->word, "[\\w\\x{200C}\\x{200D}]", where, err);
+    if (!status)
+        status = vt_regex_create(&out->word, "[" VT_RUST_WORD "]", where, err);
     return status;
 }
 
@@ -167,7 +169,8 @@ bool vt_added_is_special(const vt_added *added, const char *text, size_t size) {
     return token && token->special;
 }
 
-/* ---- finding ----------------------------------------------------------------------------------- */
+/* ---- finding -----------------------------------------------------------------------------------
+ */
 
 typedef struct finder {
     const vt_added *added;
@@ -209,7 +212,7 @@ static size_t strip_left(const finder *f, size_t begin) {
     size_t length;
     while (begin > f->last && vt_char_is_space(vt_utf8_decode_last(f->text, begin, &length)))
         begin -= length;
-    return begin;
+    return begin < f->last ? f->last : begin; /* the token before may have taken the spaces */
 }
 
 static size_t strip_right(const finder *f, size_t end) {
@@ -248,13 +251,13 @@ static void find_tokens(finder *f, const vt_trie *trie, vt_pieces *out, size_t b
         if (token->rstrip)
             to = strip_right(f, to);
         if (f->last < from)
-            vt_pieces_append(out, (vt_piece){base + f->last, base + from, VT_NO_ID,
-                                             at_start && f->last == 0});
+            vt_pieces_append(
+                out, (vt_piece){base + f->last, base + from, VT_NO_ID, at_start && f->last == 0});
         vt_pieces_append(out, (vt_piece){base + from, base + to, token->id, false});
         f->last = to;
     }
-    vt_pieces_append(out, (vt_piece){base + f->last, base + f->size, VT_NO_ID,
-                                     at_start && f->last == 0});
+    vt_pieces_append(
+        out, (vt_piece){base + f->last, base + f->size, VT_NO_ID, at_start && f->last == 0});
 }
 
 static vt_status split_normalized(const vt_added *added, const vt_normalizer *normalizer,
@@ -262,8 +265,7 @@ static vt_status split_normalized(const vt_added *added, const vt_normalizer *no
                                   bool at_start) {
     bool front_lost;
     size_t base = out->text.size;
-    vt_status status =
-        vt_normalizer_run(normalizer, &out->text, text, size, &front_lost, f->err);
+    vt_status status = vt_normalizer_run(normalizer, &out->text, text, size, &front_lost, f->err);
     if (status)
         return status;
     f->text = out->text.data + base;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * Added tokens: strings that are tokens wherever they stand in a text, found before the model sees it
- * (huggingface/tokenizers, tokenizer/added_vocabulary.rs). Those with `normalized` are looked for in
- * their normalized form after normalization, the others before it.
+ * Added tokens: strings that are tokens wherever they stand in a text, found before the model sees
+ * it (huggingface/tokenizers, tokenizer/added_vocabulary.rs). Those with `normalized` are looked
+ * for in their normalized form after normalization, the others before it.
  */
 #ifndef VT_TEXT_ADDED_H
 #define VT_TEXT_ADDED_H
@@ -29,8 +29,8 @@ typedef struct vt_added {
     vt_regex *word; /* one word character */
 } vt_added;
 
-/* The array `added_tokens`. A token that the model's vocabulary has must have its id. Free it in any
- * case. */
+/* The array `added_tokens`. A token that the model's vocabulary has must have its id. Free it in
+ * any case. */
 vt_status vt_added_parse(vt_added *out, const json_t *config, const vt_vocab *vocab,
                          const vt_normalizer *normalizer, const char *where, vt_error *err);
 void vt_added_free(vt_added *added);

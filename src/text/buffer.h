@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * What a text is while it is being tokenized: growing bytes, and pieces of them. An append that runs out
- * of memory sets `failed` and the buffer takes nothing more, so that a stage checks once, at its end.
+ * What a text is while it is being tokenized: growing bytes, and pieces of them. An append that
+ * runs out of memory sets `failed` and the buffer takes nothing more, so that a stage checks once,
+ * at its end.
  */
 #ifndef VT_TEXT_BUFFER_H
 #define VT_TEXT_BUFFER_H

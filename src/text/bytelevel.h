@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * GPT-2's printable stand-ins for bytes (openai/gpt-2, src/encoder.py, bytes_to_unicode): a byte that is a
- * visible character of Latin-1 is itself, the 68 others are U+0100 and up, in order.
+ * GPT-2's printable stand-ins for bytes (openai/gpt-2, src/encoder.py, bytes_to_unicode): a byte
+ * that is a visible character of Latin-1 is itself, the 68 others are U+0100 and up, in order.
  */
 #ifndef VT_TEXT_BYTELEVEL_H
 #define VT_TEXT_BYTELEVEL_H

@@ -105,8 +105,8 @@ static uint32_t unit_label(uint32_t unit) {
     return unit & (1u << 31 | 0xFF);
 }
 
-/* Where the replacement of the shortest key that begins `text` lies, SIZE_MAX when there is none. The
- * shortest and not the longest: the reference takes the first result of its prefix search
+/* Where the replacement of the shortest key that begins `text` lies, SIZE_MAX when there is none.
+ * The shortest and not the longest: the reference takes the first result of its prefix search
  * (huggingface/spm_precompiled, src/lib.rs, Precompiled::transform). */
 static size_t lookup(const vt_charsmap *map, const char *text, size_t size) {
     if (map->num_units == 0)
@@ -124,8 +124,8 @@ static size_t lookup(const vt_charsmap *map, const char *text, size_t size) {
     return SIZE_MAX;
 }
 
-/* False when `part` has no replacement. One that begins in the middle of a character, or outside, is
- * none. */
+/* False when `part` has no replacement. One that begins in the middle of a character, or outside,
+ * is none. */
 static bool replace(vt_bytes *out, const vt_charsmap *map, const char *part, size_t size) {
     size_t begin = lookup(map, part, size);
     if (begin >= map->replacements.size)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * SentencePiece's compiled character map ("precompiled_charsmap"): the size of a double-array trie, the
- * trie, and the replacements, NUL-terminated, all in base64.
+ * SentencePiece's compiled character map ("precompiled_charsmap"): the size of a double-array trie,
+ * the trie, and the replacements, NUL-terminated, all in base64.
  */
 #ifndef VT_TEXT_CHARSMAP_H
 #define VT_TEXT_CHARSMAP_H

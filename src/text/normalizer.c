@@ -39,7 +39,8 @@ static void drop(work *w, vt_char_class is_dropped) {
     }
 }
 
-/* ---- Unicode forms and case -------------------------------------------------------------------- */
+/* ---- Unicode forms and case --------------------------------------------------------------------
+ */
 
 static vt_status run_nfc(const vt_normalizer_step *step, work *w) {
     (void)step;
@@ -77,7 +78,8 @@ static vt_status run_strip_accents(const vt_normalizer_step *step, work *w) {
     return VT_OK;
 }
 
-/* ---- BertNormalizer ---------------------------------------------------------------------------- */
+/* ---- BertNormalizer ----------------------------------------------------------------------------
+ */
 
 /* The blocks that normalizers/bert.rs names; U+2B820 to U+2B91F are not among them. */
 static bool is_chinese(int32_t c) {
@@ -164,7 +166,8 @@ static void parse_bert(vt_normalizer_step *step, vt_json_reader *reader) {
     step->strip_accents = vt_json_bool(reader, "strip_accents", step->lowercase);
 }
 
-/* ---- Nmt: SentencePiece's rules without the form ----------------------------------------------- */
+/* ---- Nmt: SentencePiece's rules without the form -----------------------------------------------
+ */
 
 static bool nmt_drops(int32_t c) {
     return (c >= 0x01 && c <= 0x08) || c == 0x0B || (c >= 0x0E && c <= 0x1F) || c == 0x7F ||
@@ -192,7 +195,8 @@ static vt_status run_nmt(const vt_normalizer_step *step, work *w) {
     return VT_OK;
 }
 
-/* ---- the others -------------------------------------------------------------------------------- */
+/* ---- the others --------------------------------------------------------------------------------
+ */
 
 static void parse_strip(vt_normalizer_step *step, vt_json_reader *reader) {
     step->strip_left = vt_json_bool(reader, "strip_left", false);

@@ -38,7 +38,8 @@ void vt_pattern_free(vt_pattern *pattern) {
     *pattern = (vt_pattern){0};
 }
 
-/* ---- finding ----------------------------------------------------------------------------------- */
+/* ---- finding -----------------------------------------------------------------------------------
+ */
 
 vt_status vt_finder_open(vt_finder *finder, const vt_pattern *pattern, vt_error *err) {
     *finder = (vt_finder){.pattern = pattern};
@@ -135,7 +136,8 @@ vt_status vt_finder_find(vt_finder *finder, const char *text, size_t size, vt_er
     return status;
 }
 
-/* ---- splitting --------------------------------------------------------------------------------- */
+/* ---- splitting ---------------------------------------------------------------------------------
+ */
 
 vt_status vt_split_parse(vt_split *out, vt_json_reader *reader, const char *key) {
     static const char *const names[] = {"Removed",        "Isolated",   "MergedWithPrevious",
@@ -148,8 +150,8 @@ vt_status vt_split_parse(vt_split *out, vt_json_reader *reader, const char *key)
     return reader->status;
 }
 
-/* Whether range i goes into one piece with range i - 1 (NormalizedString::split). Of several matches in a
- * row, only the one that touches other text is merged with it. */
+/* Whether range i goes into one piece with range i - 1 (NormalizedString::split). Of several
+ * matches in a row, only the one that touches other text is merged with it. */
 static bool joins_previous(const vt_range *ranges, size_t i, vt_split behavior) {
     bool match = ranges[i].is_match, before = ranges[i - 1].is_match;
     switch (behavior) {
@@ -194,8 +196,8 @@ vt_status vt_split_pieces(vt_pieces *pieces, const vt_pattern *pattern, vt_split
             vt_pieces_append(&split, piece);
             continue;
         }
-        status = vt_finder_find(&finder, pieces->text.data + piece.begin, piece.end - piece.begin,
-                                err);
+        status =
+            vt_finder_find(&finder, pieces->text.data + piece.begin, piece.end - piece.begin, err);
         if (!status)
             emit_ranges(&split, &finder, piece, behavior, invert);
     }

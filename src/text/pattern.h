@@ -54,7 +54,8 @@ vt_status vt_split_parse(vt_split *out, vt_json_reader *reader, const char *key)
 vt_status vt_split_pieces(vt_pieces *pieces, const vt_pattern *pattern, vt_split behavior,
                           bool invert, vt_error *err);
 
-/* Appends `text` to `out`, each match replaced; *front_lost when it began with one and that is gone. */
+/* Appends `text` to `out`, each match replaced; *front_lost when it began with one and that is
+ * gone. */
 vt_status vt_replace(vt_bytes *out, vt_finder *finder, const char *text, size_t size,
                      const char *content, bool *front_lost, vt_error *err);
 

@@ -18,7 +18,8 @@ typedef struct vt_pretokenizer_kind {
 static const char gpt2_regex[] =
     "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+";
 
-/* ---- steps that rewrite the text of each piece -------------------------------------------------- */
+/* ---- steps that rewrite the text of each piece --------------------------------------------------
+ */
 
 typedef void (*rewrite_fn)(vt_bytes *out, const vt_pretokenizer_step *step, const char *text,
                            size_t size, bool at_start);
@@ -41,7 +42,8 @@ static vt_status rewrite(vt_pieces *pieces, const vt_pretokenizer_step *step, re
     return failed ? vt_fail_memory(err, "the pieces of a text", pieces->text.size) : VT_OK;
 }
 
-/* ---- splits ------------------------------------------------------------------------------------ */
+/* ---- splits ------------------------------------------------------------------------------------
+ */
 
 static vt_status run_split(const vt_pretokenizer_step *step, vt_pieces *pieces, vt_error *err) {
     return vt_split_pieces(pieces, &step->pattern, step->behavior, step->invert, err);
@@ -79,12 +81,11 @@ static void parse_delimiter(vt_pretokenizer_step *step, vt_json_reader *reader) 
     step->behavior = VT_SPLIT_REMOVED;
 }
 
-/* Words of \w as Rust's regex crate has it (UTS #18): the joiners count. */
 static void parse_whitespace(vt_pretokenizer_step *step, vt_json_reader *reader) {
     if (!reader->status)
-        reader->status = vt_regex_create(&step->pattern.regex,
-                                         "[\\w\\x{200C}\\x{200D}]+|[^\\w\\x{200C}\\x{200D}\\s]+",
-                                         reader->where, reader->err);
+        reader->status =
+            vt_regex_create(&step->pattern.regex, "[" VT_RUST_WORD "]+|[^" VT_RUST_WORD "\\s]+",
+                            reader->where, reader->err);
     step->behavior = VT_SPLIT_REMOVED;
     step->invert = true;
 }
@@ -94,8 +95,7 @@ static vt_status run_bert(const vt_pretokenizer_step *step, vt_pieces *pieces, v
                             punctuation = {.is_match = vt_char_is_punctuation};
     (void)step;
     vt_status status = vt_split_pieces(pieces, &space, VT_SPLIT_REMOVED, false, err);
-    return status ? status
-                  : vt_split_pieces(pieces, &punctuation, VT_SPLIT_ISOLATED, false, err);
+    return status ? status : vt_split_pieces(pieces, &punctuation, VT_SPLIT_ISOLATED, false, err);
 }
 
 static void parse_fixed_length(vt_pretokenizer_step *step, vt_json_reader *reader) {
@@ -128,7 +128,8 @@ static vt_status run_fixed_length(const vt_pretokenizer_step *step, vt_pieces *p
                                     : VT_OK;
 }
 
-/* ---- ByteLevel --------------------------------------------------------------------------------- */
+/* ---- ByteLevel ---------------------------------------------------------------------------------
+ */
 
 static void parse_bytelevel(vt_pretokenizer_step *step, vt_json_reader *reader) {
     step->add_prefix_space = vt_json_bool(reader, "add_prefix_space", true);
@@ -155,8 +156,7 @@ static void to_bytelevel(vt_bytes *out, const vt_pretokenizer_step *step, const 
     vt_bytelevel_encode(out, text, size);
 }
 
-static vt_status run_bytelevel(const vt_pretokenizer_step *step, vt_pieces *pieces,
-                               vt_error *err) {
+static vt_status run_bytelevel(const vt_pretokenizer_step *step, vt_pieces *pieces, vt_error *err) {
     vt_status status = VT_OK;
     if (step->add_prefix_space)
         status = rewrite(pieces, step, prefix_space, err);
@@ -165,7 +165,8 @@ static vt_status run_bytelevel(const vt_pretokenizer_step *step, vt_pieces *piec
     return status ? status : rewrite(pieces, step, to_bytelevel, err);
 }
 
-/* ---- Metaspace --------------------------------------------------------------------------------- */
+/* ---- Metaspace ---------------------------------------------------------------------------------
+ */
 
 void vt_metaspace_parse(vt_json_reader *reader, int32_t *replacement, vt_prepend *prepend,
                         bool *splits) {
@@ -200,10 +201,10 @@ static void parse_metaspace(vt_pretokenizer_step *step, vt_json_reader *reader) 
 static void to_metaspace(vt_bytes *out, const vt_pretokenizer_step *step, const char *text,
                          size_t size, bool at_start) {
     size_t length = strlen(step->replacement), begin = 0;
-    bool prepend = step->prepend == VT_PREPEND_ALWAYS ||
-                   (step->prepend == VT_PREPEND_FIRST && at_start);
-    bool there = size > 0 && (text[0] == ' ' || (size >= length &&
-                                                 memcmp(text, step->replacement, length) == 0));
+    bool prepend =
+        step->prepend == VT_PREPEND_ALWAYS || (step->prepend == VT_PREPEND_FIRST && at_start);
+    bool there = size > 0 && (text[0] == ' ' ||
+                              (size >= length && memcmp(text, step->replacement, length) == 0));
     if (prepend && size > 0 && !there)
         vt_bytes_append(out, step->replacement, length);
     for (size_t i = 0; i < size; i++) {
@@ -216,8 +217,7 @@ static void to_metaspace(vt_bytes *out, const vt_pretokenizer_step *step, const 
     vt_bytes_append(out, text + begin, size - begin);
 }
 
-static vt_status run_metaspace(const vt_pretokenizer_step *step, vt_pieces *pieces,
-                               vt_error *err) {
+static vt_status run_metaspace(const vt_pretokenizer_step *step, vt_pieces *pieces, vt_error *err) {
     vt_status status = rewrite(pieces, step, to_metaspace, err);
     return status || !step->splits ? status : run_split(step, pieces, err);
 }

@@ -17,11 +17,11 @@ typedef struct vt_pretokenizer_step {
     vt_pattern pattern; /* Split, and what the others split at */
     vt_split behavior;
     bool invert;
-    bool add_prefix_space;      /* ByteLevel */
-    char replacement[8];        /* Metaspace, CharDelimiterSplit: one character */
-    vt_prepend prepend;         /* Metaspace */
-    bool splits;                /* Metaspace, ByteLevel */
-    size_t length;              /* FixedLength */
+    bool add_prefix_space; /* ByteLevel */
+    char replacement[8];   /* Metaspace, CharDelimiterSplit: one character */
+    vt_prepend prepend;    /* Metaspace */
+    bool splits;           /* Metaspace, ByteLevel */
+    size_t length;         /* FixedLength */
 } vt_pretokenizer_step;
 
 typedef struct vt_pretokenizer {

@@ -10,7 +10,7 @@
 #include "text/unicode.h"
 
 enum {
-    MATCH_STEPS = 4 << 20,   /* that one match may take, besides some for each byte of the text */
+    MATCH_STEPS = 4 << 20, /* that one match may take, besides some for each byte of the text */
     MATCH_HEAP_KIB = 64 << 10
 };
 
@@ -50,6 +50,8 @@ static vt_status compile(vt_regex *regex, const char *pattern, pcre2_general_con
                                 PCRE2_UTF | PCRE2_UCP | PCRE2_MULTILINE | PCRE2_NEVER_BACKSLASH_C,
                                 &code, &offset, context);
     pcre2_compile_context_free(context);
+    if (!regex->code && code == PCRE2_ERROR_HEAP_FAILED)
+        return vt_fail_memory(err, "a regular expression", strlen(pattern));
     if (!regex->code) {
         char message[160];
         pcre2_get_error_message(code, (PCRE2_UCHAR *)message, sizeof message);
@@ -68,8 +70,8 @@ static vt_status translate_and_compile(vt_regex *regex, const char *pattern, vt_
     vt_regex_translate(&translated, pattern, &reason);
     pcre2_general_context *general = pcre2_general_context_create(allocate, release, NULL);
     if (reason)
-        status = vt_fail(err, VT_ERR_UNSUPPORTED, "%s: the regular expression has %s",
-                         regex->where, reason);
+        status = vt_fail(err, VT_ERR_UNSUPPORTED, "%s: the regular expression has %s", regex->where,
+                         reason);
     else if (translated.failed || !general)
         status = vt_fail_memory(err, "a regular expression", strlen(pattern));
     else
@@ -149,13 +151,13 @@ static int search(vt_matcher *matcher) {
 
 static vt_status search_failed(const vt_matcher *matcher, int rc, vt_error *err) {
     const char *where = matcher->regex->where;
-    if (rc == PCRE2_ERROR_MATCHLIMIT || rc == PCRE2_ERROR_HEAPLIMIT ||
-        rc == PCRE2_ERROR_DEPTHLIMIT)
+    if (rc == PCRE2_ERROR_MATCHLIMIT || rc == PCRE2_ERROR_HEAPLIMIT || rc == PCRE2_ERROR_DEPTHLIMIT)
         return vt_fail(err, VT_ERR_LIMIT,
                        "%s: the regular expression backtracks too much on this text", where);
     if (rc == PCRE2_ERROR_NOMEMORY)
         return vt_fail_memory(err, "a regular expression's match", matcher->size);
-    return vt_fail(err, VT_ERR_INTERNAL, "%s: the regular expression failed (PCRE2: %d)", where, rc);
+    return vt_fail(err, VT_ERR_INTERNAL, "%s: the regular expression failed (PCRE2: %d)", where,
+                   rc);
 }
 
 /* As onig's FindMatches: an empty match that touches the match before is passed over. */
@@ -178,8 +180,8 @@ vt_status vt_matcher_next(vt_matcher *matcher, bool *found, size_t *begin, size_
         if (*begin == *end && *end == matcher->last_end) {
             size_t length = 1;
             if (matcher->position < matcher->size)
-                vt_utf8_decode(matcher->text + matcher->position,
-                               matcher->size - matcher->position, &length);
+                vt_utf8_decode(matcher->text + matcher->position, matcher->size - matcher->position,
+                               &length);
             matcher->position += length;
             continue;
         }

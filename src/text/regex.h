@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * The regular expressions of tokenizer.json. They are written for Oniguruma with Ruby's syntax, which the
- * reference uses; they are translated where PCRE2 would read them otherwise (docs/TOKENIZERS.md).
+ * The regular expressions of tokenizer.json. They are written for Oniguruma with Ruby's syntax,
+ * which the reference uses; they are translated where PCRE2 would read them otherwise
+ * (docs/TOKENIZERS.md).
  */
 #ifndef VT_TEXT_REGEX_H
 #define VT_TEXT_REGEX_H
@@ -10,12 +11,16 @@
 
 typedef struct vt_regex vt_regex;
 
+/* The class \w of Rust's regex crate (UTS #18, annex C), which the reference uses for its own
+ * needs. */
+#define VT_RUST_WORD "\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}\\x{200C}\\x{200D}"
+
 /* `where` begins the error line. */
 vt_status vt_regex_create(vt_regex **out, const char *pattern, const char *where, vt_error *err);
 void vt_regex_destroy(vt_regex *regex);
 
-/* PCRE2's form of an Oniguruma pattern; *reason says what can't be translated, NULL when all was. Public
- * for its tests. */
+/* PCRE2's form of an Oniguruma pattern; *reason says what can't be translated, NULL when all was.
+ * Public for its tests. */
 void vt_regex_translate(vt_bytes *out, const char *pattern, const char **reason);
 
 /* Matching one text after another. A matcher belongs to one thread. */

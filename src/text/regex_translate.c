@@ -7,7 +7,8 @@
  *     \h     a hexadecimal digit; PCRE2's is horizontal space
  *     \v     U+000B; PCRE2's is vertical space
  *     \uHHHH a character
- *     [a[b]] a union of classes; in PCRE2 the inner [ is a plain character (BLOOM's pattern has this)
+ *     [a[b]] a union of classes; in PCRE2 the inner [ is a plain character (BLOOM's pattern has
+ * this)
  *     (?m)   lets . match newlines; in PCRE2 that is s, and m is always on in Ruby
  */
 #include <string.h>
@@ -16,6 +17,9 @@
 
 static const char space_class[] = "\\p{Z}\\t-\\r\\x{85}";
 static const char word_class[] = "\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}";
+/* Oniguruma has another table for Latin-1, which it uses outside of classes only. */
+static const char lone_word_class[] =
+    "\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}\\xB2\\xB3\\xB9\\xBC-\\xBE";
 static const char hex_class[] = "0-9a-fA-F";
 
 typedef struct translator {
@@ -69,7 +73,7 @@ static void escape(translator *t) {
         break;
     case 'w':
     case 'W':
-        emit_class(t, word_class, c == 'W');
+        emit_class(t, t->depth ? word_class : lone_word_class, c == 'W');
         break;
     case 'h':
     case 'H':

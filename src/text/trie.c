@@ -7,7 +7,8 @@
 #include "base/error.h"
 #include "base/memory.h"
 
-/* A node that is still to get its children: the keys that pass through it, `depth` bytes long so far. */
+/* A node that is still to get its children: the keys that pass through it, `depth` bytes long so
+ * far. */
 typedef struct span {
     size_t begin, end, depth;
 } span;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * A trie of byte strings, for the longest or for every key that begins a text. Nodes lie in breadth-first
- * order, so that the children of one are neighbours, sorted by their byte.
+ * A trie of byte strings, for the longest or for every key that begins a text. Nodes lie in
+ * breadth-first order, so that the children of one are neighbours, sorted by their byte.
  */
 #ifndef VT_TEXT_TRIE_H
 #define VT_TEXT_TRIE_H

@@ -37,8 +37,9 @@ size_t vt_utf8_count(const char *text, size_t size) {
     return count;
 }
 
-/* Bytes of the well-formed sequence that begins `text`, or 0 and in *bad the bytes that one U+FFFD stands
- * for: the longest beginning of some well-formed sequence (Unicode, section 3.9, table 3-7). */
+/* Bytes of the well-formed sequence that begins `text`, or 0 and in *bad the bytes that one U+FFFD
+ * stands for: the longest beginning of some well-formed sequence (Unicode, section 3.9, table 3-7).
+ */
 static size_t well_formed(const unsigned char *text, size_t size, size_t *bad) {
     unsigned char first = text[0], low = 0x80, high = 0xBF;
     *bad = 1;
@@ -144,8 +145,8 @@ void vt_utf8_lowercase(vt_bytes *out, const char *text, size_t size) {
             char lower = (char)(c >= 'A' && c <= 'Z' ? c + 'a' - 'A' : c);
             vt_bytes_append(out, &lower, 1);
         } else if (c == 0x130) {
-            /* The one lowercase of two characters (SpecialCasing.txt), which utf8proc's simple mapping
-             * does not give. */
+            /* The one lowercase of two characters (SpecialCasing.txt), which utf8proc's simple
+             * mapping does not give. */
             vt_bytes_append(out, "i\xCC\x87", 3);
         } else {
             vt_bytes_append_char(out, utf8proc_tolower(c));
@@ -153,14 +154,15 @@ void vt_utf8_lowercase(vt_bytes *out, const char *text, size_t size) {
     }
 }
 
-/* ---- normalization forms ----------------------------------------------------------------------- */
+/* ---- normalization forms -----------------------------------------------------------------------
+ */
 
 static int combining_class(int32_t c) {
     return c < 0x300 ? 0 : utf8proc_get_property(c)->combining_class;
 }
 
-/* Sorts a run of marks by class, equal ones in their order. utf8proc's own reordering is quadratic in the
- * length of the run, which a hostile text could use: long runs are sorted by counting. */
+/* Sorts a run of marks by class, equal ones in their order. utf8proc's own reordering is quadratic
+ * in the length of the run, which a hostile text could use: long runs are sorted by counting. */
 static void sort_marks(int32_t *run, size_t count, int32_t *scratch) {
     if (count <= 16) {
         for (size_t i = 1; i < count; i++) {
@@ -204,7 +206,8 @@ static size_t decompose(int32_t *out, const char *text, size_t size, utf8proc_op
     for (size_t i = 0; i < size; i += length) {
         int boundary = 0; /* only UTF8PROC_CHARBOUND uses it */
         int32_t c = vt_utf8_decode(text + i, size - i, &length);
-        utf8proc_ssize_t n = utf8proc_decompose_char(c, scratch, MAX_DECOMPOSED, options, &boundary);
+        utf8proc_ssize_t n =
+            utf8proc_decompose_char(c, scratch, MAX_DECOMPOSED, options, &boundary);
         if (n <= 0 || n > MAX_DECOMPOSED) {
             scratch[0] = c;
             n = 1;

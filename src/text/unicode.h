@@ -24,18 +24,19 @@ void vt_utf8_repair(vt_bytes *out, const char *text, size_t size);
 void vt_bytes_append_char(vt_bytes *out, int32_t character);
 
 /* Classes, as the reference defines them. */
-bool vt_char_is_space(int32_t character);            /* White_Space */
-bool vt_char_is_punctuation(int32_t character);      /* P*, and all of ASCII's */
-bool vt_char_is_number(int32_t character);           /* N* */
-bool vt_char_is_mark(int32_t character);             /* M* */
-bool vt_char_is_nonspacing_mark(int32_t character);  /* Mn */
-bool vt_char_is_other(int32_t character);            /* Cc, Cf and Co */
+bool vt_char_is_space(int32_t character);           /* White_Space */
+bool vt_char_is_punctuation(int32_t character);     /* P*, and all of ASCII's */
+bool vt_char_is_number(int32_t character);          /* N* */
+bool vt_char_is_mark(int32_t character);            /* M* */
+bool vt_char_is_nonspacing_mark(int32_t character); /* Mn */
+bool vt_char_is_other(int32_t character);           /* Cc, Cf and Co */
 
 void vt_utf8_lowercase(vt_bytes *out, const char *text, size_t size);
 
 typedef enum vt_unicode_form { VT_NFC, VT_NFD, VT_NFKC, VT_NFKD } vt_unicode_form;
 
-/* Linear in the size, also for long runs of combining marks. Sets out->failed when out of memory. */
+/* Linear in the size, also for long runs of combining marks. Sets out->failed when out of memory.
+ */
 void vt_utf8_normalize(vt_bytes *out, const char *text, size_t size, vt_unicode_form form);
 
 /* Bytes of the extended grapheme cluster that begins `text`; size > 0. */

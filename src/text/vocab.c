@@ -21,8 +21,8 @@ static size_t slot_of(const vt_vocab *vocab, uint32_t hash) {
 }
 
 /* The slot of prefix + text, or the free one where it belongs. */
-static size_t find_slot(const vt_vocab *vocab, uint32_t hash, const char *prefix, size_t prefix_size,
-                        const char *text, size_t size) {
+static size_t find_slot(const vt_vocab *vocab, uint32_t hash, const char *prefix,
+                        size_t prefix_size, const char *text, size_t size) {
     size_t i = slot_of(vocab, hash);
     for (;; i = (i + 1) & (vocab->num_slots - 1)) {
         const vt_vocab_slot *slot = &vocab->slots[i];

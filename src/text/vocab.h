@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * A vocabulary: the tokens' strings, from string to id by open addressing, from id to string by index.
+ * A vocabulary: the tokens' strings, from string to id by open addressing, from id to string by
+ * index.
  */
 #ifndef VT_TEXT_VOCAB_H
 #define VT_TEXT_VOCAB_H
@@ -30,8 +31,8 @@ typedef struct vt_vocab {
     size_t max_bytes; /* of the longest token */
 } vt_vocab;
 
-/* Adds a token. `where` and the token's string begin the error line. An id that is taken is an error; a
- * string that is taken gets the new id when `replace` is set and is an error otherwise. */
+/* Adds a token. `where` and the token's string begin the error line. An id that is taken is an
+ * error; a string that is taken gets the new id when `replace` is set and is an error otherwise. */
 vt_status vt_vocab_add(vt_vocab *vocab, const char *token, size_t size, int64_t id, bool replace,
                        const char *where, vt_error *err);
 void vt_vocab_free(vt_vocab *vocab);
@@ -42,8 +43,8 @@ int32_t vt_vocab_find(const vt_vocab *vocab, const char *token, size_t size);
 /* NULL when there is none of that id. */
 const char *vt_vocab_string(const vt_vocab *vocab, int64_t id, size_t *size);
 
-/* The longest token that is `prefix` and then a beginning of `text`: its id, and in *length how much of
- * `text` it covers. */
+/* The longest token that is `prefix` and then a beginning of `text`: its id, and in *length how
+ * much of `text` it covers. */
 int32_t vt_vocab_longest(const vt_vocab *vocab, const char *prefix, size_t prefix_size,
                          const char *text, size_t size, size_t *length);
 
