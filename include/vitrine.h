@@ -300,6 +300,9 @@ vt_status vt_session_fit_size(const vt_session *session, const vt_image *image, 
 vt_status vt_session_preprocess_to(const vt_session *session, float *pixels, const vt_image *image,
                                    size_t height, size_t width, vt_error *err);
 
+/* Floats of one picture's pixels at most. */
+size_t vt_session_picture_floats(const vt_session *session);
+
 /* Runs `count` pictures, each pixels[i][3][heights[i]][widths[i]], padded to one length and masked. May
  * allocate a position table the first time that it meets a size. */
 vt_status vt_session_forward_naflex(vt_session *session, const float *const *pixels,
@@ -351,6 +354,10 @@ float vt_model_pair_logit(const vt_model *model, float cosine);
 size_t vt_model_vocab_size(const vt_model *model);
 size_t vt_model_text_width(const vt_model *model);
 size_t vt_model_text_pooled_width(const vt_model *model);
+/* The length that texts must be padded to, and with what, where a model was trained so (SigLIP); else 0. */
+size_t vt_model_text_padding(const vt_model *model, int64_t *pad_token);
+/* The token that ends a text; -1 where the configuration names none. */
+int64_t vt_model_eos_token(const vt_model *model);
 /* The longest text it was made for; 0: no limit. */
 size_t vt_model_max_positions(const vt_model *model);
 

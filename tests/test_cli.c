@@ -35,10 +35,14 @@ static const char overview[] =
     "Usage: vitrine COMMAND [OPTION]... [OPERAND]...\n"
     "\n"
     "Commands:\n"
-    "  classify  name what is in pictures\n"
-    "  inspect   what a model is, and what it costs to run\n"
-    "  dump      write the stages of one forward pass to a file\n"
-    "  help      this overview, or the help of one command\n"
+    "  classify    name what is in pictures\n"
+    "  zeroshot    name what is in pictures, out of labels given as text\n"
+    "  embed       turn pictures or texts into vectors\n"
+    "  inspect     what a model is, and what it costs to run\n"
+    "  dump        write the stages of one forward pass to a file\n"
+    "  perplexity  measure how well a language model predicts a text\n"
+    "  generate    continue a text\n"
+    "  help        this overview, or the help of one command\n"
     "\n"
     "Examples:\n"
     "  vitrine classify cat.png             name what is in a picture\n"
@@ -82,6 +86,10 @@ static void test_help_of_commands(void **state) {
           "\n      --max-pixels=N ", "\n  -q, --quiet ", "\nExamples:\n", "\nExit codes:\n"}},
         {"inspect", {"Usage: vitrine inspect [OPTION]...\n", "--format=", "--tensors ", "--size="}},
         {"dump", {"-i, --input=FILE", "-o, --output=FILE", "--blocks", "--model="}},
+        {"embed", {"--pool=", "one of: model, cls", "--text=", "--text-from=", "--normalize"}},
+        {"zeroshot", {"--labels=", "--template=", "--save-labels=", "--load-labels=", "--top="}},
+        {"perplexity", {"--context=", "--rope-scaling=", "--by-position=", "--max-bytes="}},
+        {"generate", {"-n, --max-tokens=N", "--temperature=", "--seed=", "--rope-scaling="}},
         {"help", {"Usage: vitrine help [OPTION]... [COMMAND]\n"}},
     };
     (void)state;

@@ -121,13 +121,17 @@ static size_t loader_threads(const settings *s, size_t num_pictures) {
     return wanted < MOST ? wanted : MOST;
 }
 
+static const char *model_label(const void *model, size_t index) {
+    return vt_model_label(model, index);
+}
+
 static int classify_files(work *w, const file_list *files) {
     const settings *s = w->settings;
     vt_session_input_size(w->session, &w->input_height, &w->input_width);
     w->pictures = allocate(w->batch, sizeof *w->pictures);
     w->pixels = allocate(w->batch * pixels_per_picture(w), sizeof *w->pixels);
     w->best = allocate(s->top < w->num_classes ? s->top : w->num_classes, sizeof *w->best);
-    report_begin(&w->report, s->format, w->model);
+    report_begin(&w->report, s->format, model_label, w->model);
     w->loader = loader_start(w->session, &s->image, files->paths, files->count,
                              loader_threads(s, files->count));
     int code = classify_all(w, files);

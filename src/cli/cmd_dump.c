@@ -9,7 +9,7 @@
 #include "model.h"
 #include "text.h"
 
-/* The input, and copies of the stages as the session hands them out. */
+/* The inputs, and copies of the stages as the session hands them out. */
 typedef struct stages {
     vt_tensor *tensors; /* each owns its name and data */
     size_t count, capacity;
@@ -39,7 +39,8 @@ static void stages_free(stages *list) {
 
 static void keep_stage(void *user, const vt_tensor *stage) {
     stages *list = user;
-    bool later_block = strncmp(stage->name, "block", 5) == 0 && strcmp(stage->name, "block0") != 0;
+    const char *block = strstr(stage->name, "block");
+    bool later_block = block && strcmp(block, "block0") != 0;
     if (!later_block || list->all_blocks)
         stages_add(list, stage);
 }
@@ -76,6 +77,75 @@ static void complain_input(const char *path, const vt_tensor *t) {
     complain(path, message);
 }
 
+/* ---- text: input_ids and attention_mask, as transformers' tokenizers give them ------------------ */
+
+static bool is_ids(const vt_tensor *t) {
+    return t->dtype == VT_DTYPE_I64 && t->ndim == 2 && t->size > 0;
+}
+
+/* 0 where a token is padding; NULL when the file has no mask, or not one of the ids' shape. */
+static uint8_t *read_mask(const vt_tensor_file *file, const vt_tensor *ids) {
+    const vt_tensor *found = vt_tensor_file_find(file, "attention_mask");
+    size_t count = ids->shape[0] * ids->shape[1];
+    if (!found || !is_ids(found) || found->shape[0] != ids->shape[0] ||
+        found->shape[1] != ids->shape[1])
+        return NULL;
+    uint8_t *mask = allocate(count, 1);
+    for (size_t i = 0; i < count; i++)
+        mask[i] = ((const int64_t *)found->data)[i] != 0;
+    return mask;
+}
+
+static int dump_ids(stages *list, const vt_model *model, const vt_tensor_file *file,
+                    const vt_tensor *ids, const settings *s) {
+    vt_error err = {0};
+    vt_session *session = NULL;
+    vt_session_options options = VT_SESSION_OPTIONS_INIT;
+    options.num_threads = s->threads;
+    options.text_batch = ids->shape[0];
+    options.text_tokens = ids->shape[1];
+    if (vt_session_create(&session, model, &options, &err))
+        return model_failed(model, &err, dump_command.name);
+    uint8_t *mask = read_mask(file, ids);
+    vt_session_on_stage(session, keep_stage, list);
+    vt_status status = vt_session_forward_text(session, ids->data, mask, ids->shape[0],
+                                               ids->shape[1], &err);
+    free(mask);
+    vt_session_destroy(session);
+    if (status)
+        complain(s->input, err.message);
+    return status ? EXIT_SOME_FAILED : EXIT_DONE;
+}
+
+/* The cosines' logits, where the file had both pictures and texts: [pictures][texts]. */
+static void add_pair_logits(stages *list, const vt_model *model) {
+    const vt_tensor *image = NULL, *text = NULL;
+    for (size_t i = 0; i < list->count; i++) {
+        if (strcmp(list->tensors[i].name, "image_embeds") == 0)
+            image = &list->tensors[i];
+        if (strcmp(list->tensors[i].name, "text_embeds") == 0)
+            text = &list->tensors[i];
+    }
+    if (!image || !text)
+        return;
+    size_t rows = image->shape[0], columns = text->shape[0], n = image->shape[1];
+    float *logits = allocate(rows * columns, sizeof *logits);
+    const float *x = image->data, *y = text->data;
+    for (size_t i = 0; i < rows * columns; i++) {
+        float cosine = 0;
+        for (size_t c = 0; c < n; c++)
+            cosine += x[i / columns * n + c] * y[i % columns * n + c];
+        logits[i] = vt_model_pair_logit(model, cosine);
+    }
+    vt_tensor pairs = {.name = "logits_per_image", .dtype = VT_DTYPE_F32, .ndim = 2,
+                       .shape = {rows, columns}, .data = logits,
+                       .size = rows * columns * sizeof *logits};
+    stages_add(list, &pairs);
+    free(logits);
+}
+
+/* ---- pictures ----------------------------------------------------------------------------------- */
+
 static int input_from_file(stages *list, const char *path) {
     vt_error err = {0};
     vt_tensor_file *file = NULL;
@@ -88,7 +158,7 @@ static int input_from_file(stages *list, const char *path) {
         found = vt_tensor_file_find(file, "input");
     int code = EXIT_SOME_FAILED;
     if (!found)
-        complain(path, "expected a tensor 'pixels' or 'input', found neither");
+        complain(path, "expected a tensor 'pixels' or 'input_ids', found neither");
     else if (!is_input(found))
         complain_input(path, found);
     else
@@ -138,16 +208,17 @@ static int write_stages(const stages *list, const settings *s) {
     return EXIT_DONE;
 }
 
-static int forward(stages *list, vt_session *session, const settings *s) {
+static int run_stages(stages *list, vt_session *session, const settings *s) {
     vt_error err = {0};
-    const float *pixels = list->tensors[0].data;
-    size_t count = list->tensors[0].shape[0];
+    const vt_tensor *input = &list->tensors[list->count - 1];
+    const float *pixels = input->data;
+    size_t count = input->shape[0];
     vt_session_on_stage(session, keep_stage, list);
     if (vt_session_forward(session, pixels, count, &err)) {
         complain(s->input ? s->input : s->operands[0], err.message);
         return EXIT_SOME_FAILED;
     }
-    return write_stages(list, s);
+    return EXIT_DONE;
 }
 
 /* The session takes the input as it is: nothing is resized or rounded here. */
@@ -164,23 +235,50 @@ static int check_size(const vt_session *session, const vt_tensor *pixels, const 
     return EXIT_SOME_FAILED;
 }
 
-static int dump_tensors(stages *list, const vt_model *model, const settings *s) {
+static int dump_pixels(stages *list, const vt_model *model, const settings *s) {
     vt_session *session = NULL;
     settings sized = *s;
     int code = input_from_file(list, s->input);
     if (code != EXIT_DONE)
         return code;
-    const vt_tensor *pixels = &list->tensors[0];
+    const vt_tensor *pixels = &list->tensors[list->count - 1];
     sized.batch = pixels->shape[0];
     sized.height = pixels->shape[2];
     sized.width = pixels->shape[3];
+    sized.quiet = true; /* check_size says more than a note */
     code = open_session(&session, model, &sized, dump_command.name);
     if (code == EXIT_DONE)
         code = check_size(session, pixels, s->input);
     if (code == EXIT_DONE)
-        code = forward(list, session, s);
+        code = run_stages(list, session, s);
     vt_session_destroy(session);
     return code;
+}
+
+/* Texts first, then pictures, as far as the file has them. */
+static int dump_tensors(stages *list, const vt_model *model, const settings *s) {
+    vt_error err = {0};
+    vt_tensor_file *file = NULL;
+    int code = EXIT_DONE;
+    if (vt_tensor_file_open(&file, s->input, &err)) {
+        complain(s->input, err.message);
+        return EXIT_SOME_FAILED;
+    }
+    const vt_tensor *ids = vt_tensor_file_find(file, "input_ids");
+    bool has_pixels =
+        vt_tensor_file_find(file, "pixels") || vt_tensor_file_find(file, "input");
+    if (ids && !is_ids(ids)) {
+        complain(s->input, "input_ids: expected I64 [N,T]");
+        code = EXIT_SOME_FAILED;
+    } else if (ids) {
+        code = dump_ids(list, model, file, ids, s);
+    }
+    vt_tensor_file_close(file);
+    if (code == EXIT_DONE && (has_pixels || !ids))
+        code = dump_pixels(list, model, s);
+    if (code == EXIT_DONE)
+        add_pair_logits(list, model);
+    return code == EXIT_DONE ? write_stages(list, s) : code;
 }
 
 static int dump_image(stages *list, const vt_model *model, const settings *s) {
@@ -189,7 +287,9 @@ static int dump_image(stages *list, const vt_model *model, const settings *s) {
     if (code == EXIT_DONE)
         code = input_from_image(list, session, s);
     if (code == EXIT_DONE)
-        code = forward(list, session, s);
+        code = run_stages(list, session, s);
+    if (code == EXIT_DONE)
+        code = write_stages(list, s);
     vt_session_destroy(session);
     return code;
 }
@@ -225,7 +325,7 @@ static int run(const settings *s) {
 static const option dump_rows[] = {
     {'i', "input", "FILE",
      "a safetensors file with 'pixels' (or 'input'), F32 [N,3,H,W], "
-     "normalised as the model wants it",
+     "normalised as the model wants it, or 'input_ids' and 'attention_mask', I64 [N,T], or both",
      .parse = parse_text, FIELD(input)},
     {'o', "output", "FILE", "the safetensors file to write", .parse = parse_text, FIELD(output)},
     {0, "blocks", NULL, "write what each block gives, not only block0", FIELD(blocks)},
@@ -244,7 +344,8 @@ const command dump_command = {
         "Runs one forward pass, over tensors that are already normalised or over a picture, and "
         "writes its stages as F32: pixels (the input), pos (the positions as added), embeddings "
         "(what enters the first block), block0, features (after the last norm), pooled and "
-        "logits, as far as the model has them. The input's size is the size of the pass, so "
+        "logits, as far as the model has them; of text hidden, pooled and logits; of both image_embeds, "
+        "text_embeds and logits_per_image. The input's size is the size of the pass, so "
         "that another implementation's numbers can be compared at any resolution.",
     .groups = (const option_group *const[]){&dump_options, &model_options, &picture_options,
                                             &general_options, NULL},

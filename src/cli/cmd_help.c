@@ -17,7 +17,7 @@ void help_print_overview(FILE *out) {
           "Usage: vitrine COMMAND [OPTION]... [OPERAND]...\n\nCommands:\n",
           out);
     for (size_t i = 0; command_at(i); i++)
-        fprintf(out, "  %-10s%s\n", command_at(i)->name, command_at(i)->summary);
+        fprintf(out, "  %-12s%s\n", command_at(i)->name, command_at(i)->summary);
     fputs("\nExamples:\n"
           "  vitrine classify cat.png             name what is in a picture\n"
           "  vitrine classify --format=csv album  a table of a folder of pictures\n"

@@ -20,7 +20,8 @@ typedef struct command {
     int (*run)(const settings *);      /* an exit code */
 } command;
 
-extern const command classify_command, inspect_command, dump_command, help_command;
+extern const command classify_command, embed_command, zeroshot_command, inspect_command,
+    dump_command, perplexity_command, generate_command, help_command;
 
 /* In the order of `vitrine help`. NULL past the last. */
 const command *command_at(size_t index);

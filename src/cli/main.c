@@ -11,8 +11,12 @@
 
 static const command *const commands[] = {
     &classify_command,
+    &zeroshot_command,
+    &embed_command,
     &inspect_command,
     &dump_command,
+    &perplexity_command,
+    &generate_command,
     &help_command,
 };
 

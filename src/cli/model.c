@@ -38,6 +38,7 @@ int open_model(vt_model **out, const settings *s, const char *command) {
     options.kernels = s->kernels;
     options.pos_resize = (vt_pos_resize)s->pos_resize;
     options.patch_size = s->patch_size;
+    options.rope_scaling = s->rope_scaling;
     options.log = log_note;
     options.log_user = (void *)s;
     if (!s->model && access(path, F_OK) != 0) {
@@ -48,12 +49,46 @@ int open_model(vt_model **out, const settings *s, const char *command) {
     return vt_model_open(out, path, &options, &err) ? failed(path, &err, command) : EXIT_DONE;
 }
 
-int open_session(vt_session **out, const vt_model *model, const settings *s, const char *command) {
+/* Whole patches only: a size between them is not what was asked for, and said so. */
+static void note_rounding(const vt_session *session, const vt_model *model, const settings *s) {
+    vt_model_info info;
+    size_t height, width;
+    vt_session_input_size(session, &height, &width);
+    vt_model_describe(&info, model);
+    if (!s->quiet && s->height && (height != s->height || width != s->width))
+        note("the input size %zux%zu was rounded to %zux%zu, whole patches of %zu (height x width)",
+             s->height, s->width, height, width, info.patch_size);
+}
+
+static int open_any_session(vt_session **out, const vt_model *model, const settings *s,
+                            size_t text_batch, const char *command) {
     vt_error err = {0};
     vt_session_options options = VT_SESSION_OPTIONS_INIT;
     options.height = s->height;
     options.width = s->width;
     options.batch = s->batch;
+    options.text_batch = text_batch;
+    options.num_threads = s->threads;
+    if (vt_session_create(out, model, &options, &err))
+        return model_failed(model, &err, command);
+    note_rounding(*out, model, s);
+    return EXIT_DONE;
+}
+
+int open_session(vt_session **out, const vt_model *model, const settings *s, const char *command) {
+    return open_any_session(out, model, s, 0, command);
+}
+
+int open_session_with_text(vt_session **out, const vt_model *model, const settings *s,
+                           const char *command) {
+    return open_any_session(out, model, s, 1, command);
+}
+
+int open_text_session(vt_session **out, const vt_model *model, const settings *s, size_t batch,
+                      const char *command) {
+    vt_error err = {0};
+    vt_session_options options = VT_SESSION_OPTIONS_INIT;
+    options.text_batch = batch;
     options.num_threads = s->threads;
     return vt_session_create(out, model, &options, &err) ? model_failed(model, &err, command)
                                                          : EXIT_DONE;

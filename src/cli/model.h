@@ -12,6 +12,14 @@
 int open_model(vt_model **out, const settings *s, const char *command);
 int open_session(vt_session **out, const vt_model *model, const settings *s, const char *command);
 
+/* The same with room for one text beside the pictures. */
+int open_session_with_text(vt_session **out, const vt_model *model, const settings *s,
+                           const char *command);
+
+/* The same for texts, `batch` at once. */
+int open_text_session(vt_session **out, const vt_model *model, const settings *s, size_t batch,
+                      const char *command);
+
 /* How the failure of a call that takes option values ends the command. */
 int model_failed(const vt_model *model, const vt_error *err, const char *command);
 

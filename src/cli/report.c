@@ -34,7 +34,7 @@ static void text_result(const report *r, const result *found) {
     for (size_t i = 0; i < found->count; i++) {
         const vt_prediction *p = &found->predictions[i];
         char bar[3 * CELLS + 1] = "";
-        char *label = text_clean(vt_model_label(r->model, p->index), TEXT_ONE_LINE);
+        char *label = text_clean(r->label(r->labels, p->index), TEXT_ONE_LINE);
         if (r->screen.utf8)
             terminal_bar(bar, CELLS, p->score, true, " ");
         printf("  %5.1f%%  %s%s%s\n", 100.0 * p->score, bar, *bar ? "  " : "", label);
@@ -51,7 +51,7 @@ static json_t *json_predictions(const report *r, const result *found) {
         const vt_prediction *p = &found->predictions[i];
         json_t *entry = json_object();
         json_object_set_new(entry, "index", json_integer((json_int_t)p->index));
-        json_object_set_new(entry, "label", json_text(vt_model_label(r->model, p->index)));
+        json_object_set_new(entry, "label", json_text(r->label(r->labels, p->index)));
         json_object_set_new(entry, "score", json_number(p->score));
         json_array_append_new(list, entry);
     }
@@ -107,7 +107,7 @@ static void csv_result(const report *r, const result *found) {
         const vt_prediction *p = &found->predictions[i];
         csv_field(found->path);
         printf(",%zu,%zu,%zu,%zu,", found->width, found->height, i + 1, p->index);
-        csv_field(vt_model_label(r->model, p->index));
+        csv_field(r->label(r->labels, p->index));
         printf(",%.6g\n", (double)p->score);
     }
 }
@@ -125,8 +125,9 @@ const char *report_format_name(size_t index) {
     return index < sizeof formats / sizeof *formats ? formats[index].name : NULL;
 }
 
-void report_begin(report *r, unsigned format, const vt_model *model) {
-    *r = (report){.format = &formats[format], .model = model, .screen = terminal_of(stdout)};
+void report_begin(report *r, unsigned format, report_label_fn label, const void *labels) {
+    *r = (report){.format = &formats[format], .label = label, .labels = labels,
+                  .screen = terminal_of(stdout)};
     if (r->format->begin)
         r->format->begin();
 }

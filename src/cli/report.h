@@ -18,9 +18,13 @@ typedef struct result {
     double decode_ms, preprocess_ms, forward_ms;
 } result;
 
+/* The name of a class. */
+typedef const char *(*report_label_fn)(const void *labels, size_t index);
+
 typedef struct report {
     const struct report_format *format;
-    const vt_model *model; /* for the labels */
+    report_label_fn label;
+    const void *labels; /* what `label` is called with */
     terminal screen;       /* of standard output */
     size_t num_written;
 } report;
@@ -28,7 +32,7 @@ typedef struct report {
 /* The names that --format accepts, NULL past the last. */
 const char *report_format_name(size_t index);
 
-void report_begin(report *r, unsigned format, const vt_model *model);
+void report_begin(report *r, unsigned format, report_label_fn label, const void *labels);
 void report_result(report *r, const result *found);
 void report_failure(report *r, const char *path, const char *message);
 

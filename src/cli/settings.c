@@ -33,6 +33,26 @@ const char *parse_count(void *field, const char *text) {
     return NULL;
 }
 
+const char *parse_real(void *field, const char *text) {
+    char *end;
+    errno = 0;
+    double number = strtod(text, &end);
+    if (end == text || *end || errno || !(number >= 0) || number > 1e9)
+        return "a number from 0 to 1e9";
+    *(double *)field = number;
+    return NULL;
+}
+
+const char *parse_append(void *field, const char *text) {
+    text_options *list = field;
+    if (!*text)
+        return "something other than nothing";
+    if (list->count == MAX_REPEATS)
+        return "at most 32 of them";
+    list->items[list->count++] = text;
+    return NULL;
+}
+
 const char *parse_size(void *field, const char *text) {
     static const char expected[] = "a size in pixels such as 224 or 224x320 (height x width)";
     const char *end;
@@ -86,6 +106,12 @@ static const char *pos_resize_choice(size_t index) {
     return index < VT_POS_RESIZE_COUNT ? vt_pos_resize_name((vt_pos_resize)index) : NULL;
 }
 
+#define OPTION_KERNELS                                                                             \
+    { 0, "kernels", "NAME",                                                                        \
+      "the instruction set to compute with: avx512, avx2, neon, scalar; "                          \
+      "without it, the fastest here",                                                              \
+      .parse = parse_text, FIELD(kernels) }
+
 static const option model_rows[] = {
     {'m', "model", "MODEL",
      "a directory with config.json and its weights, or a .safetensors file "
@@ -97,10 +123,14 @@ static const option model_rows[] = {
      .choice = pos_resize_choice, FIELD(pos_resize)},
     {0, "patch-size", "N", "patches to run with, the kernels resized (FlexiViT)",
      .parse = parse_count, FIELD(patch_size)},
-    {0, "kernels", "NAME",
-     "the instruction set to compute with: avx512, avx2, neon, scalar; "
-     "without it, the fastest here",
-     .parse = parse_text, FIELD(kernels)},
+    OPTION_KERNELS,
+    {0},
+};
+
+static const option text_model_rows[] = {
+    {'m', "model", "MODEL", "a directory with config.json, its weights and its tokenizer.json",
+     .parse = parse_text, FIELD(model)},
+    OPTION_KERNELS,
     {0},
 };
 
@@ -120,5 +150,6 @@ static const option general_rows[] = {
 };
 
 const option_group model_options = {"Model", model_rows};
+const option_group text_model_options = {"Model", text_model_rows};
 const option_group picture_options = {"Pictures", picture_rows};
 const option_group general_options = {"General", general_rows};

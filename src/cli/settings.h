@@ -9,6 +9,13 @@
 
 #include "options.h"
 
+/* The values of an option that may be given several times. */
+enum { MAX_REPEATS = 32 };
+typedef struct text_options {
+    const char *items[MAX_REPEATS];
+    size_t count;
+} text_options;
+
 typedef struct settings {
     /* model */
     const char *model; /* NULL: the bundled one */
@@ -20,7 +27,16 @@ typedef struct settings {
     /* pictures */
     vt_image_options image;
     const char *files_from;
+    /* text */
+    const char *text, *text_from;
+    const char *contexts, *by_position, *rope_scaling;
+    text_options rope_scalings, templates;
+    size_t max_bytes, max_tokens, seed;
+    double temperature;
+    const char *candidates, *save_labels, *load_labels;
     /* results */
+    unsigned pool;
+    bool normalize;
     size_t top;
     unsigned format; /* an index of the command's own --format */
     bool tensors, blocks;
@@ -33,12 +49,14 @@ typedef struct settings {
 } settings;
 
 /* The tables that commands list in their `groups`. */
-extern const option_group model_options, picture_options, general_options;
+extern const option_group model_options, text_model_options, picture_options, general_options;
 
 /* Values: each writes the field of that type and returns NULL, or says what was expected. */
 const char *parse_text(void *field, const char *text);  /* const char * */
 const char *parse_count(void *field, const char *text); /* size_t, at least 1 */
 const char *parse_size(void *field, const char *text);  /* size_t[2]: height, width */
+const char *parse_real(void *field, const char *text);  /* double, at least 0 */
+const char *parse_append(void *field, const char *text); /* text_options: one more */
 
 /* Where an option's value goes, in a row of a table. */
 #define FIELD(name) .offset = offsetof(settings, name)
@@ -50,6 +68,15 @@ const char *parse_size(void *field, const char *text);  /* size_t[2]: height, wi
 #define THREADS_HELP "threads to use; without it, one for each core"
 #define OPTION_THREADS                                                                             \
     { 't', "threads", "N", THREADS_HELP, .parse = parse_count, FIELD(threads) }
+#define FILES_FROM_HELP "also take what FILE lists, one a line; - is standard input"
+#define OPTION_FILES_FROM                                                                          \
+    { 0, "files-from", "FILE", FILES_FROM_HELP, .parse = parse_text, FIELD(files_from) }
+#define ROPE_HELP "how rotary positions are stretched: linear, ntk, dynamic or yarn, and by how much"
+#define OPTION_ROPE_SCALING                                                                        \
+    { 0, "rope-scaling", "TYPE:FACTOR", ROPE_HELP, .parse = parse_text, FIELD(rope_scaling) }
+#define OPTION_ROPE_SCALINGS                                                                       \
+    { 0, "rope-scaling", "TYPE:FACTOR", ROPE_HELP "; may be given several times, none for none",   \
+      .parse = parse_append, FIELD(rope_scalings) }
 #define BATCH_HELP "pictures in one forward pass"
 #define OPTION_BATCH                                                                               \
     { 0, "batch", "N", BATCH_HELP, .initial = "1", .parse = parse_count, FIELD(batch) }

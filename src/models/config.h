@@ -79,7 +79,9 @@ typedef struct vt_text_config {
     bool final_norm;
 
     vt_text_pooling pooling;
-    int64_t eos_token;        /* VT_TEXT_POOL_EOS */
+    int64_t eos_token;        /* -1: none is named */
+    size_t pad_length;        /* texts are padded to it, without a mask (SigLIP); 0: they are not */
+    int64_t pad_token;
     size_t pooler_width;      /* of a linear layer after pooling (BERT, SigLIP); 0: there is none */
     vt_activation pooler_act;
 

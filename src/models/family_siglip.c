@@ -52,6 +52,8 @@ static void configure_text(vt_config *out, vt_json_reader *r) {
     text->has_pos_embed = true;
     text->final_norm = true;
     text->pooling = VT_TEXT_POOL_LAST;
+    text->pad_length = text->max_positions;
+    text->pad_token = (int64_t)vt_json_size(r, "pad_token_id", 1);
     text->pooler_width = vt_json_size(r, "projection_size", text->encoder.width);
 }
 

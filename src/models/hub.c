@@ -43,6 +43,13 @@ size_t vt_hub_num_labels(const json_t *config) {
     return json_is_object(labels) ? json_object_size(labels) : 2;
 }
 
+int64_t vt_hub_eos_token(const json_t *config) {
+    const json_t *value = json_object_get(config, "eos_token_id");
+    if (json_is_array(value))
+        value = json_array_get(value, 0);
+    return json_is_integer(value) ? json_integer_value(value) : -1;
+}
+
 bool vt_hub_is_multi_label(const json_t *config) {
     const char *problem = json_string_value(json_object_get(config, "problem_type"));
     return problem && strcmp(problem, "multi_label_classification") == 0;

@@ -15,6 +15,9 @@ bool vt_hub_is_architecture(const json_t *config, const char *name);
 
 /* "num_labels", or the entries of "id2label", or transformers' default of 2. */
 size_t vt_hub_num_labels(const json_t *config);
+/* "eos_token_id", the first where there are several; -1 where it is not named. */
+int64_t vt_hub_eos_token(const json_t *config);
+
 bool vt_hub_is_multi_label(const json_t *config);
 
 /* Whether the checkpoint holds a language model with its head, not the bare trunk. */

@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "base/memory.h"
+#include "models/hub.h"
 #include "models/rope_config.h"
 
 #define STRINGIFY_(x) #x
@@ -53,6 +54,8 @@ static vt_status open_model(vt_model *model, const char *path, const vt_model_op
         status = vt_checkpoint_open(&model->checkpoint, path, err);
     if (!status)
         status = vt_family_find(&model->family, model->checkpoint, err);
+    if (!status)
+        config->text.eos_token = vt_hub_eos_token(vt_checkpoint_config(model->checkpoint));
     if (!status)
         status = model->family->configure(config, model->checkpoint, err);
     if (!status && options->rope_scaling)
@@ -202,7 +205,7 @@ void vt_model_describe(vt_model_info *out, const vt_model *model) {
         .num_pos_prefix = vision->num_pos_prefix,
         .pos_resize = vt_pos_resize_name(model->pos_resize),
         .attention = attention_name(encoder),
-        .multi_label = config->multi_label,
+        .multi_label = config->multi_label || config->has_logit_bias,
     };
     memcpy(out->mean, config->preprocess.mean, sizeof out->mean);
     memcpy(out->std, config->preprocess.std, sizeof out->std);

@@ -31,6 +31,11 @@ vt_status vt_session_preprocess_to(const vt_session *session, float *pixels, con
     return vt_preprocess_run(&session->model->config.preprocess, pixels, image, height, width, err);
 }
 
+size_t vt_session_picture_floats(const vt_session *session) {
+    size_t patch = session->model->config.vision.run_patch_size;
+    return session->vision.shape.num_patches * 3 * patch * patch;
+}
+
 /* The table of a picture's grid, padded with its first row, as the reference pads it. */
 static vt_status fill_positions(vt_session *session, size_t item, size_t grid_h, size_t grid_w,
                                 vt_error *err) {

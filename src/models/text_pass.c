@@ -420,6 +420,15 @@ size_t vt_model_text_pooled_width(const vt_model *model) {
     return model->config.has_text ? vt_config_pooled_width(&model->config.text) : 0;
 }
 
+size_t vt_model_text_padding(const vt_model *model, int64_t *pad_token) {
+    *pad_token = model->config.text.pad_token;
+    return model->config.text.pad_length;
+}
+
+int64_t vt_model_eos_token(const vt_model *model) {
+    return model->config.has_text ? model->config.text.eos_token : -1;
+}
+
 size_t vt_model_max_positions(const vt_model *model) {
     return model->config.text.max_positions;
 }

@@ -63,6 +63,13 @@ def measure(model, text, context):
     return rows.mean().item(), by_place
 
 
+def write(path, reference):
+    """JSON with one result a line."""
+    results = ",\n  ".join(json.dumps(row) for row in reference["results"])
+    body = json.dumps({**reference, "results": []}, indent=1)
+    path.write_text(body.replace("[]", f"[\n  {results}\n ]") + "\n")
+
+
 def main():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -104,9 +111,7 @@ def main():
 
     reference = {"text": "heldout.txt", "bytes": args.bytes, "protocol": PROTOCOL,
                  "trained_context": TRAINED, "results": rows}
-    body = json.dumps(reference, indent=1)
-    body = body.replace("\n   ", " ").replace("\n  }", " }")     # one result a line
-    (args.weights / "reference.json").write_text(body + "\n")
+    write(args.weights / "reference.json", reference)
     save_file({key: value.clone() for key, value in golden.items()},
               args.weights / "golden.safetensors")
 

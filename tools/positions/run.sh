@@ -26,12 +26,12 @@ train() {       # NAME and the options that set it apart
     name=$1
     shift
     "$python" "$here/train.py" --text "$work/train.txt" --out "$out/$name" \
-        --steps "$steps" --rate 4e-3 ${PAUSE:+--pause "$PAUSE"} "$@" >"$work/$name.log"
+        --steps "$steps" ${PAUSE:+--pause "$PAUSE"} "$@" >"$work/$name.log"
 }
 
 curves() {      # learning rate and name of the file
     "$python" "$here/curves.py" --text "$work/train.txt" --out "$out/$2" \
-        --rate "$1" --batch 4 --steps 300 ${PAUSE:+--pause "$PAUSE"} >"$work/$2.log"
+        --rate "$1" ${PAUSE:+--pause "$PAUSE"} >"$work/$2.log"
 }
 
 (
@@ -41,6 +41,7 @@ curves() {      # learning rate and name of the file
     train rope-linear4-ft --start "$out/rope" --linear 4 --context 1024 \
         --steps $((steps / 10)) --batch 2 --rate 2e-3 --warmup 10
 ) &
+first=$!
 (
     train t5 --position t5
     train sinusoidal --position sinusoidal
@@ -49,7 +50,8 @@ curves() {      # learning rate and name of the file
     curves 2e-3 curves.csv
     curves 4e-3 curves-double-rate.csv
 ) &
-queues=$(jobs -p)
-for queue in $queues; do wait "$queue"; done
+second=$!
+wait "$first"
+wait "$second"
 
 "$python" "$here/evaluate.py" --weights "$out" ${PAUSE:+--pause "$PAUSE"}

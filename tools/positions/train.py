@@ -4,7 +4,7 @@
     train.py --text train.txt --out weights/positions/rope --position rope
     train.py --text train.txt --out weights/positions/rope-linear4-ft \\
              --start weights/positions/rope --linear 4 --context 1024 \\
-             --batch 4 --steps 200 --rate 5e-4
+             --batch 2 --steps 150 --rate 2e-3 --warmup 10
 
 The seed decides the weights to start from and the windows of text in each
 step, so that models of the same seed differ in their positions alone. The
@@ -83,8 +83,8 @@ def main():
     parser.add_argument("--linear", type=float, help="factor of linear RoPE scaling")
     parser.add_argument("--context", type=int, default=256)
     parser.add_argument("--batch", type=int, default=8)
-    parser.add_argument("--steps", type=int, default=2400)
-    parser.add_argument("--rate", type=float, default=3e-3, help="peak learning rate")
+    parser.add_argument("--steps", type=int, default=1500)
+    parser.add_argument("--rate", type=float, default=4e-3, help="peak learning rate")
     parser.add_argument("--warmup", type=int, default=100, help="steps of warm-up")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--threads", type=int, default=1)

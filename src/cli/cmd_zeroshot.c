@@ -1,0 +1,330 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * vitrine zeroshot: names what is in pictures, out of labels that are given as text.
+ *
+ * Each label is put into every template; the mean of the texts' unit vectors, scaled to length 1 again,
+ * stands for the label (Radford et al. 2021, section 3.1.4).
+ */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "command.h"
+#include "model.h"
+#include "pictures.h"
+#include "report.h"
+#include "tokens.h"
+
+static const char default_template[] = "a photo of a {}";
+
+/* Labels and their vectors. */
+typedef struct label_set {
+    char **names;   /* [count] */
+    float *vectors; /* [count][width] */
+    size_t count, width;
+} label_set;
+
+typedef struct work {
+    const settings *settings;
+    const vt_model *model;
+    vt_session *session;
+    label_set labels;
+    vt_prediction *predictions; /* [count] */
+    report report;
+} work;
+
+static void labels_free(label_set *set) {
+    for (size_t i = 0; i < set->count; i++)
+        free(set->names[i]);
+    free(set->names);
+    free(set->vectors);
+}
+
+static void add_name(label_set *set, const char *text, size_t length) {
+    char *copy = allocate(length + 1, 1);
+    memcpy(copy, text, length);
+    copy[length] = '\0';
+    set->names = reallocate(set->names, set->count + 1, sizeof *set->names);
+    set->names[set->count++] = copy;
+}
+
+/* "a,b,c", or the lines of a file of that name. Spaces around a label are not part of it. */
+static bool read_names(label_set *set, const char *list) {
+    bool is_file = access(list, R_OK) == 0;
+    size_t size = strlen(list);
+    char *text = is_file ? read_file(list, &size) : duplicate(list);
+    for (size_t begin = 0; text && begin < size;) {
+        size_t length = strcspn(text + begin, is_file ? "\r\n" : ","), end = begin + length;
+        while (length && text[begin] == ' ') {
+            begin++;
+            length--;
+        }
+        while (length && text[begin + length - 1] == ' ')
+            length--;
+        if (length)
+            add_name(set, text + begin, length);
+        begin = end + 1;
+    }
+    free(text);
+    return set->count > 0;
+}
+
+/* The template with its {} replaced. */
+static char *fill_template(const char *pattern, const char *label) {
+    const char *hole = strstr(pattern, "{}");
+    size_t size = strlen(pattern) + strlen(label) + 1;
+    char *text = allocate(size, 1);
+    if (hole)
+        snprintf(text, size, "%.*s%s%s", (int)(hole - pattern), pattern, label, hole + 2);
+    else
+        snprintf(text, size, "%s", pattern);
+    return text;
+}
+
+static void scale_to_unit(float *vector, size_t n) {
+    double sum = 0;
+    for (size_t i = 0; i < n; i++)
+        sum += (double)vector[i] * (double)vector[i];
+    for (size_t i = 0; i < n && sum > 0; i++)
+        vector[i] = (float)((double)vector[i] / sqrt(sum));
+}
+
+static vt_status embed_label(work *w, const vt_tokenizer *tokenizer, size_t index, vt_error *err) {
+    const text_options *templates = &w->settings->templates;
+    size_t count = templates->count ? templates->count : 1, width = w->labels.width;
+    float *vector = w->labels.vectors + index * width;
+    vt_status status = VT_OK;
+    memset(vector, 0, width * sizeof *vector);
+    for (size_t t = 0; t < count && !status; t++) {
+        char *text = fill_template(templates->count ? templates->items[t] : default_template,
+                                   w->labels.names[index]);
+        int64_t *ids = NULL;
+        size_t tokens;
+        status = text_to_ids(&ids, &tokens, tokenizer, w->model, text, err);
+        if (!status)
+            status = vt_session_forward_text(w->session, ids, NULL, 1, tokens, err);
+        for (size_t i = 0; i < width && !status; i++)
+            vector[i] += vt_session_text_embeds(w->session)[i];
+        vt_ids_free(ids);
+        free(text);
+    }
+    scale_to_unit(vector, width);
+    return status;
+}
+
+static int embed_labels(work *w) {
+    vt_error err = {0};
+    vt_tokenizer *tokenizer = NULL;
+    bool is_bytes;
+    if (!read_names(&w->labels, w->settings->candidates))
+        return complain_usage(zeroshot_command.name, "--labels: no label in '%s'",
+                              w->settings->candidates);
+    int code = open_tokenizer(&tokenizer, w->model, &is_bytes);
+    w->labels.vectors = allocate(w->labels.count * w->labels.width, sizeof(float));
+    for (size_t i = 0; i < w->labels.count && code == EXIT_DONE; i++) {
+        if (embed_label(w, tokenizer, i, &err)) {
+            complain(w->labels.names[i], err.message);
+            code = EXIT_MODEL;
+        }
+    }
+    vt_tokenizer_close(tokenizer);
+    return code;
+}
+
+/* ---- label files: the vectors, and the names one a line ------------------------------------------ */
+
+static int save_labels(const label_set *set, const char *path) {
+    vt_error err = {0};
+    size_t size = 0, used = 0;
+    for (size_t i = 0; i < set->count; i++)
+        size += strlen(set->names[i]) + 1;
+    char *names = allocate(size + 1, 1);
+    for (size_t i = 0; i < set->count; i++)
+        used += (size_t)snprintf(names + used, size + 1 - used, "%s\n", set->names[i]);
+    const vt_tensor tensors[] = {
+        {.name = "vectors", .dtype = VT_DTYPE_F32, .ndim = 2, .shape = {set->count, set->width},
+         .data = set->vectors, .size = set->count * set->width * sizeof(float)},
+        {.name = "names", .dtype = VT_DTYPE_U8, .ndim = 1, .shape = {size}, .data = names,
+         .size = size},
+    };
+    vt_status status = vt_tensor_file_write(path, tensors, 2, &err);
+    free(names);
+    if (status)
+        complain(path, err.message);
+    return status ? EXIT_SOME_FAILED : EXIT_DONE;
+}
+
+static int load_labels(label_set *set, const char *path) {
+    vt_error err = {0};
+    vt_tensor_file *file = NULL;
+    if (vt_tensor_file_open(&file, path, &err)) {
+        complain(path, err.message);
+        return EXIT_SOME_FAILED;
+    }
+    const vt_tensor *vectors = vt_tensor_file_find(file, "vectors");
+    const vt_tensor *names = vt_tensor_file_find(file, "names");
+    bool fits = vectors && names && vectors->dtype == VT_DTYPE_F32 && vectors->ndim == 2 &&
+                vectors->shape[1] == set->width && names->dtype == VT_DTYPE_U8;
+    const char *text = fits ? names->data : NULL;
+    for (size_t begin = 0, i = 0; fits && i < names->size; i++) {
+        if (text[i] == '\n') {
+            add_name(set, text + begin, i - begin);
+            begin = i + 1;
+        }
+    }
+    fits = fits && set->count == vectors->shape[0] && set->count > 0;
+    if (fits) {
+        set->vectors = allocate(set->count * set->width, sizeof *set->vectors);
+        memcpy(set->vectors, vectors->data, vectors->size);
+    } else {
+        complain(path, "expected what --save-labels wrote with this model: 'vectors' of its width, "
+                       "and as many 'names'");
+    }
+    vt_tensor_file_close(file);
+    return fits ? EXIT_DONE : EXIT_SOME_FAILED;
+}
+
+/* ---- pictures ---------------------------------------------------------------------------------- */
+
+static int compare_scores(const void *a, const void *b) {
+    const vt_prediction *x = a, *y = b;
+    if (x->score != y->score)
+        return x->score > y->score ? -1 : 1;
+    return x->index < y->index ? -1 : 1;
+}
+
+/* Sigmoids where the model scores each pair for itself (SigLIP), else a softmax over the labels. */
+static void score_labels(work *w, const float *image) {
+    vt_model_info info;
+    double max = -INFINITY, sum = 0;
+    vt_model_describe(&info, w->model);
+    for (size_t i = 0; i < w->labels.count; i++) {
+        double cosine = 0;
+        for (size_t c = 0; c < w->labels.width; c++)
+            cosine += (double)image[c] * (double)w->labels.vectors[i * w->labels.width + c];
+        w->predictions[i] = (vt_prediction){i, vt_model_pair_logit(w->model, (float)cosine)};
+        max = fmax(max, (double)w->predictions[i].score);
+    }
+    for (size_t i = 0; i < w->labels.count; i++)
+        sum += exp((double)w->predictions[i].score - max);
+    for (size_t i = 0; i < w->labels.count; i++) {
+        double logit = (double)w->predictions[i].score;
+        w->predictions[i].score =
+            (float)(info.multi_label ? 1 / (1 + exp(-logit)) : exp(logit - max) / sum);
+    }
+    qsort(w->predictions, w->labels.count, sizeof *w->predictions, compare_scores);
+}
+
+static void on_picture(void *user, const picture *p, size_t row) {
+    work *w = user;
+    score_labels(w, vt_session_image_embeds(w->session) + row * w->labels.width);
+    result found = {
+        .path = p->path,
+        .width = p->width,
+        .height = p->height,
+        .predictions = w->predictions,
+        .count = w->settings->top < w->labels.count ? w->settings->top : w->labels.count,
+        .decode_ms = p->decode_ms,
+        .preprocess_ms = p->preprocess_ms,
+    };
+    vt_session_input_size(w->session, &found.input_height, &found.input_width);
+    report_result(&w->report, &found);
+}
+
+static const char *label_name(const void *labels, size_t index) {
+    return ((const label_set *)labels)->names[index];
+}
+
+static int score_pictures(work *w) {
+    w->predictions = allocate(w->labels.count, sizeof *w->predictions);
+    report_begin(&w->report, w->settings->format, label_name, &w->labels);
+    int code = each_picture(w->session, w->model, w->settings, on_picture, w);
+    free(w->predictions);
+    return code;
+}
+
+/* ---- the command ------------------------------------------------------------------------------- */
+
+static int run_with(work *w) {
+    const settings *s = w->settings;
+    w->labels.width = vt_model_embed_dim(w->model);
+    if (!w->labels.width || !vt_model_vocab_size(w->model))
+        return complain_usage(zeroshot_command.name,
+                              "expected a model of pictures and text, such as CLIP or SigLIP");
+    int code = open_session_with_text(&w->session, w->model, s, zeroshot_command.name);
+    if (code == EXIT_DONE)
+        code = s->load_labels ? load_labels(&w->labels, s->load_labels) : embed_labels(w);
+    if (code == EXIT_DONE && s->save_labels)
+        code = save_labels(&w->labels, s->save_labels);
+    if (code == EXIT_DONE && (s->num_operands || s->files_from))
+        code = score_pictures(w);
+    labels_free(&w->labels);
+    vt_session_destroy(w->session);
+    return code;
+}
+
+static int run(const settings *s) {
+    vt_model *model = NULL;
+    work w = {.settings = s};
+    if (!s->candidates == !s->load_labels)
+        return complain_usage(zeroshot_command.name, "expected one of --labels and --load-labels");
+    if (!s->num_operands && !s->files_from && !s->save_labels)
+        return complain_usage(zeroshot_command.name, "no picture given");
+    int code = open_model(&model, s, zeroshot_command.name);
+    w.model = model;
+    if (code == EXIT_DONE)
+        code = run_with(&w);
+    vt_model_close(model);
+    return code;
+}
+
+static const option label_rows[] = {
+    {0, "labels", "LIST|FILE", "the labels: \"a,b,c\", or a file with one a line",
+     .parse = parse_text, FIELD(candidates)},
+    {0, "template", "TEXT", "what a label is put into, in place of {}; may be given several times "
+     "(default: a photo of a {})", .parse = parse_append, FIELD(templates)},
+    {0, "save-labels", "FILE", "keep the labels' vectors for another time", .parse = parse_text,
+     FIELD(save_labels)},
+    {0, "load-labels", "FILE", "labels that were kept, instead of --labels", .parse = parse_text,
+     FIELD(load_labels)},
+    {0},
+};
+
+static const option result_rows[] = {
+    {'k', "top", "N", "labels shown for a picture, best first", .initial = "5",
+     .parse = parse_count, FIELD(top)},
+    {0, "format", "FORMAT", "one of", .initial = "text", .choice = report_format_name,
+     FIELD(format)},
+    {0},
+};
+
+static const option input_rows[] = {
+    OPTION_FILES_FROM,
+    OPTION_SIZE,
+    OPTION_BATCH,
+    OPTION_THREADS,
+    {0},
+};
+
+static const option_group label_options = {"Labels", label_rows};
+static const option_group result_options = {"Results", result_rows};
+static const option_group input_options = {"Input and speed", input_rows};
+
+const command zeroshot_command = {
+    .name = "zeroshot",
+    .summary = "name what is in pictures, out of labels given as text",
+    .operands = "IMAGE...",
+    .about =
+        "Compares each picture with each label in the space that a model such as CLIP or SigLIP has "
+        "for both. Labels are put into one or more templates, whose vectors are averaged. Scores are "
+        "a softmax over the labels, or a sigmoid each where the model was trained so. A saved set of "
+        "labels needs no text tower the next time.",
+    .groups = (const option_group *const[]){&label_options, &result_options, &input_options,
+                                            &text_model_options, &picture_options, &general_options,
+                                            NULL},
+    .examples = "  vitrine zeroshot -m CLIP --labels 'cat,dog,rocket' cat.png\n"
+                "  vitrine zeroshot -m CLIP --labels classes.txt --template 'a photo of a {}' \\\n"
+                "      --template 'a drawing of a {}' --save-labels classes.safetensors album\n",
+    .run = run,
+};

@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The commands for vectors, labels and text: embed, zeroshot, perplexity, generate, dump of texts.
+ */
+#include "support.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "command.h"
+
+static command_result ran;
+
+static char *read_back(const char *path, size_t *size) {
+    FILE *file = fopen(path, "rb");
+    assert_non_null(file);
+    char *bytes = test_malloc(1 << 20);
+    *size = fread(bytes, 1, 1 << 20, file);
+    fclose(file);
+    return bytes;
+}
+
+/* A .npy file's header says what follows it. */
+static void test_embed_writes_npy(void **state) {
+    (void)state;
+    size_t size;
+    command_run(&ran, NULL, "embed", "-m", "model", "-o", "out.npy", "cat.png", "rocket.jpg", NULL);
+    assert_ran(&ran, 0, "", "");
+    char *bytes = read_back("out.npy", &size);
+    assert_memory_equal(bytes, "\x93NUMPY\x01\x00", 8);
+    assert_non_null(strstr(bytes + 10, "'descr': '<f4', 'fortran_order': False, 'shape': (2, 48, )"));
+    size_t header = 10 + (size_t)(unsigned char)bytes[8] + 256 * (size_t)(unsigned char)bytes[9];
+    assert_int_equal(header % 64, 0);
+    assert_int_equal(size - header, 2 * 48 * 4);
+    test_free(bytes);
+    command_run(&ran, NULL, "embed", "-m", "model", "--pool=tokens", "-o", "out.npy", "cat.png", NULL);
+    assert_ran(&ran, 0, "", "");
+    bytes = read_back("out.npy", &size);
+    assert_non_null(strstr(bytes + 10, "'shape': (1, 37, 48, )"));
+    test_free(bytes);
+}
+
+static double norm_of(const json_t *line) {
+    size_t i;
+    json_t *value;
+    double sum = 0;
+    json_array_foreach(json_object_get(line, "embedding"), i, value)
+        sum += json_number_value(value) * json_number_value(value);
+    return sqrt(sum);
+}
+
+static void test_embed_prints_json(void **state) {
+    static const char *const pools[] = {"--pool=cls", "--pool=mean", "--pool=model"};
+    (void)state;
+    for (size_t i = 0; i < 3; i++) {
+        command_run(&ran, NULL, "embed", "-m", "model", "--format=json", "--normalize", pools[i],
+                    "cat.png", NULL);
+        assert_int_equal(ran.code, 0);
+        json_t *line = json_loads(ran.out, 0, NULL);
+        assert_string_equal(json_string_value(json_object_get(line, "image")), "cat.png");
+        assert_int_equal(json_array_size(json_object_get(line, "embedding")), 48);
+        assert_float_equal(norm_of(line), 1, 1e-5);
+        json_decref(line);
+    }
+    command_run(&ran, NULL, "embed", "-m", "model", "--format=json", "missing.png", "cat.png", NULL);
+    assert_int_equal(ran.code, 1);
+    assert_non_null(strstr(ran.err, "vitrine: missing.png: "));
+    assert_non_null(strstr(ran.out, "cat.png"));
+}
+
+static void test_embed_usage(void **state) {
+    (void)state;
+    command_run(&ran, NULL, "embed", "-m", "model", "cat.png", NULL);
+    assert_int_equal(ran.code, 2);
+    assert_non_null(strstr(ran.err, "no output given"));
+    command_run(&ran, NULL, "embed", "-m", "model", "--format=json", "--pool=map", "cat.png", NULL);
+    assert_int_equal(ran.code, 2);
+    assert_non_null(strstr(ran.err, "pools by class token"));
+    command_run(&ran, NULL, "embed", "-m", "model", "--format=json", "--text=x", NULL);
+    assert_int_equal(ran.code, 2);
+    assert_non_null(strstr(ran.err, "takes no text"));
+}
+
+/* A CLIP of the goldens has no tokenizer: vectors of labels, made by hand, take its place. */
+static void write_labels(const char *path, size_t width) {
+    static float vectors[2 * 64];
+    static const char names[] = "one thing\nanother\n";
+    vt_error err = {0};
+    vectors[0] = 1;
+    vectors[width + 1] = 1;
+    const vt_tensor tensors[] = {
+        {.name = "vectors", .dtype = VT_DTYPE_F32, .ndim = 2, .shape = {2, width}, .data = vectors,
+         .size = 2 * width * sizeof(float)},
+        {.name = "names", .dtype = VT_DTYPE_U8, .ndim = 1, .shape = {sizeof names - 1}, .data = names,
+         .size = sizeof names - 1},
+    };
+    expect_ok(vt_tensor_file_write(path, tensors, 2, &err), &err);
+}
+
+static void test_zeroshot_with_saved_labels(void **state) {
+    (void)state;
+    const char *clip = data_path("golden", "hf_clip", NULL);
+    write_labels("labels.safetensors", 32);
+    command_run(&ran, NULL, "zeroshot", "-m", clip, "--load-labels=labels.safetensors",
+                "--format=json", "cat.png", NULL);
+    assert_int_equal(ran.code, 0);
+    json_t *line = json_loads(ran.out, 0, NULL);
+    const json_t *predictions = json_object_get(line, "predictions");
+    assert_int_equal(json_array_size(predictions), 2);
+    double first = json_number_value(json_object_get(json_array_get(predictions, 0), "score"));
+    double second = json_number_value(json_object_get(json_array_get(predictions, 1), "score"));
+    assert_true(first >= second);
+    assert_float_equal(first + second, 1, 1e-5);
+    json_decref(line);
+
+    write_labels("narrow.safetensors", 16);
+    command_run(&ran, NULL, "zeroshot", "-m", clip, "--load-labels=narrow.safetensors", "cat.png", NULL);
+    assert_int_equal(ran.code, 1);
+    assert_non_null(strstr(ran.err, "narrow.safetensors: expected what --save-labels wrote"));
+    command_run(&ran, NULL, "zeroshot", "-m", clip, "--labels=a,b", "cat.png", NULL);
+    assert_int_equal(ran.code, 3);
+    assert_non_null(strstr(ran.err, "tokenizer.json"));
+    command_run(&ran, NULL, "zeroshot", "-m", "model", "--labels=a,b", "cat.png", NULL);
+    assert_int_equal(ran.code, 2);
+    assert_non_null(strstr(ran.err, "expected a model of pictures and text"));
+}
+
+/* Texts and pictures in one file give both towers' stages and the logits of their pairs. */
+static void test_dump_of_pictures_and_texts(void **state) {
+    (void)state;
+    vt_error err = {0};
+    vt_tensor_file *golden, *out;
+    expect_ok(vt_tensor_file_open(&golden, data_path("golden", "hf_clip", "expected.safetensors", NULL),
+                                  &err), &err);
+    vt_tensor input[3] = {*vt_tensor_file_find(golden, "input_ids"),
+                          *vt_tensor_file_find(golden, "attention_mask"),
+                          *vt_tensor_file_find(golden, "input.48x48")};
+    input[2].name = "pixels";
+    expect_ok(vt_tensor_file_write("in.safetensors", input, 3, &err), &err);
+    command_run(&ran, NULL, "dump", "-m", data_path("golden", "hf_clip", NULL), "-i", "in.safetensors",
+                "-o", "out.safetensors", "--quiet", NULL);
+    assert_ran(&ran, 0, "", "");
+    expect_ok(vt_tensor_file_open(&out, "out.safetensors", &err), &err);
+    static const char *const stages[][2] = {{"text_embeds", "text_embeds"},
+                                            {"text_features", "text_features"},
+                                            {"image_embeds", "image_embeds.48x48"},
+                                            {"logits_per_image", "logits_per_image.48x48"},
+                                            {"block0", "block0.48x48"}};
+    for (size_t i = 0; i < sizeof stages / sizeof stages[0]; i++) {
+        const vt_tensor *expected = f32_tensor(golden, stages[i][1]);
+        expect_close(stages[i][0], f32_tensor(out, stages[i][0])->data, expected->data,
+                     tensor_elements(expected), 3e-5);
+    }
+    assert_null(vt_tensor_file_find(out, "text_block1"));
+    vt_tensor_file_close(out);
+    vt_tensor_file_close(golden);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_embed_writes_npy),
+        cmocka_unit_test(test_embed_prints_json),
+        cmocka_unit_test(test_embed_usage),
+        cmocka_unit_test(test_zeroshot_with_saved_labels),
+        cmocka_unit_test(test_dump_of_pictures_and_texts),
+    };
+    return cmocka_run_group_tests(tests, command_workspace, command_cleanup);
+}
