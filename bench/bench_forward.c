@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * A whole forward pass of a ViT with random weights, against the time that OpenBLAS takes for the matrix
- * products of that pass and nothing else: no softmax, norm, GELU, bias or memory traffic between them.
+ * A whole forward pass of a ViT with random weights, against the time that OpenBLAS takes for the
+ * matrix products of that pass and nothing else: no softmax, norm, GELU, bias or memory traffic
+ * between them.
  *
  *     bench_forward [model [side [batch [threads [runs [kernels]]]]]]
  *     bench_forward b16 224 1 2 21
@@ -56,7 +57,8 @@ static int compare_doubles(const void *a, const void *b) {
     return x < y ? -1 : x > y;
 }
 
-/* ---- a checkpoint ------------------------------------------------------------------------------ */
+/* ---- a checkpoint ------------------------------------------------------------------------------
+ */
 
 typedef struct checkpoint {
     vt_tensor tensors[MAX_TENSORS];
@@ -75,8 +77,12 @@ static void add(checkpoint *c, const char *name, size_t a, size_t b) {
     }
     vt_tensor *tensor = &c->tensors[c->count];
     snprintf(c->names[c->count], sizeof c->names[0], "%s", name);
-    *tensor = (vt_tensor){.name = c->names[c->count], .dtype = VT_DTYPE_F32, .ndim = b ? 2 : 1,
-                          .shape = {a, b}, .data = data, .size = n * sizeof(float)};
+    *tensor = (vt_tensor){.name = c->names[c->count],
+                          .dtype = VT_DTYPE_F32,
+                          .ndim = b ? 2 : 1,
+                          .shape = {a, b},
+                          .data = data,
+                          .size = n * sizeof(float)};
     c->count++;
 }
 
@@ -94,8 +100,12 @@ static void make_tensors(checkpoint *c, const vit *model, size_t grid) {
     add(c, "pos_embed", grid * grid + 1, d);
     add_layer(c, "", "patch_embed.proj", d, 3 * model->patch * model->patch);
     vt_tensor *kernel = &c->tensors[c->count - 2];
-    *kernel = (vt_tensor){.name = kernel->name, .ndim = 4, .data = kernel->data, .size = kernel->size,
-                          .dtype = VT_DTYPE_F32, .shape = {d, 3, model->patch, model->patch}};
+    *kernel = (vt_tensor){.name = kernel->name,
+                          .ndim = 4,
+                          .data = kernel->data,
+                          .size = kernel->size,
+                          .dtype = VT_DTYPE_F32,
+                          .shape = {d, 3, model->patch, model->patch}};
     for (size_t block = 0; block < model->depth; block++) {
         char prefix[32];
         snprintf(prefix, sizeof prefix, "blocks.%zu.", block);
@@ -146,7 +156,8 @@ static vt_model *open_model(const vit *model, size_t side, const char *kernels) 
     return out;
 }
 
-/* ---- the products alone ------------------------------------------------------------------------ */
+/* ---- the products alone ------------------------------------------------------------------------
+ */
 
 typedef struct products {
     size_t rows, tokens, batch, patches;
@@ -155,18 +166,18 @@ typedef struct products {
 
 /* Y[m][n] = X[m][k] W[n][k]^T, as torch's Linear has it. */
 static void blas_linear(const products *p, size_t m, size_t n, size_t k) {
-    cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (blasint)m, (blasint)n, (blasint)k, 1.0f, p->x,
-                (blasint)k, p->weights, (blasint)k, 0.0f, p->y, (blasint)n);
+    cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (blasint)m, (blasint)n, (blasint)k, 1.0f,
+                p->x, (blasint)k, p->weights, (blasint)k, 0.0f, p->y, (blasint)n);
 }
 
 static void blas_attention(const products *p, size_t num_heads, size_t head_dim) {
     blasint t = (blasint)p->tokens, d = (blasint)head_dim, ld = (blasint)(3 * num_heads * head_dim);
     for (size_t i = 0; i < p->batch * num_heads; i++) {
         const float *head = p->x + i % num_heads * head_dim;
-        cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, t, t, d, 1.0f, head, ld, head, ld, 0.0f,
-                    p->scores, t);
-        cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, t, d, t, 1.0f, p->scores, t, head, ld,
-                    0.0f, p->y, d);
+        cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, t, t, d, 1.0f, head, ld, head, ld,
+                    0.0f, p->scores, t);
+        cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, t, d, t, 1.0f, p->scores, t, head,
+                    ld, 0.0f, p->y, d);
     }
 }
 
@@ -198,7 +209,8 @@ static products make_products(const vit *model, size_t side, size_t batch) {
     return p;
 }
 
-/* ---- turns ------------------------------------------------------------------------------------- */
+/* ---- turns -------------------------------------------------------------------------------------
+ */
 
 int main(int argc, char **argv) {
     const vit *model = &models[2];
@@ -251,7 +263,8 @@ int main(int argc, char **argv) {
     vt_model_describe(&info, vitrine);
     vt_model_plan_forward(&plan, vitrine, batch, side, side, threads, &err);
     double gflop = plan.flops * (double)batch / 1e9;
-    printf("%s at %zu, batch %zu, %zu threads, kernels %s, OpenBLAS %s; %.1f GFLOP, workspace %.1f MiB\n",
+    printf("%s at %zu, batch %zu, %zu threads, kernels %s, OpenBLAS %s; %.1f GFLOP, workspace %.1f "
+           "MiB\n",
            model->name, side, batch, threads, info.kernels, openblas_get_corename(), gflop,
            (double)plan.workspace_bytes / 1048576);
     printf("%-22s %9s %9s %9s %10s\n", "", "min ms", "median", "max", "GFLOP/s");

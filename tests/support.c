@@ -148,7 +148,8 @@ void write_test_model(const test_model *model, const char *directory) {
     write_json(path_in(directory, "config.json"), model->config);
     remove(path_in(directory, "model.safetensors"));
     expect_ok(vt_tensor_file_write(path_in(directory, "model.safetensors"), model->tensors,
-                                   model->count, &err), &err);
+                                   model->count, &err),
+              &err);
 }
 
 uint64_t random_bits(test_random *random) {

@@ -86,8 +86,8 @@ static void test_opening_shards_and_labels(void **state) {
     write_json(path_in(*state, "model.safetensors.index.json"), index);
     json_decref(index);
     write_text(path_in(*state, "labels.txt"), "a\nb\nc\nd\ne\nf\ng\nh\ni\nj\n");
-    assert_int_equal(rename(path_in(*state, "model.safetensors"),
-                            path_in(*state, "a.safetensors")), 0);
+    assert_int_equal(rename(path_in(*state, "model.safetensors"), path_in(*state, "a.safetensors")),
+                     0);
     free_test_model(&model);
     assert_true(fail_every_allocation("shards", open_with_labels, *state) > 50);
 }
@@ -137,8 +137,8 @@ static void test_decoding_each_format(void **state) {
         const char *file;
         bool after_gif;
     } files[] = {
-        {"gray16_adam7.png", false}, {"graya8.png", false}, {"gray8_trns.png", false},
-        {"baseline420.jpg", false},  {"cmyk.jpg", false},   {"orientation6.jpg", false},
+        {"gray16_adam7.png", false}, {"graya8.png", false},   {"gray8_trns.png", false},
+        {"baseline420.jpg", false},  {"cmyk.jpg", false},     {"orientation6.jpg", false},
         {"lossy_alpha.webp", false}, {"animated.gif", false}, {"gray8.tga", true},
         {"gray.pgm", true},          {"light.hdr", true},
     };

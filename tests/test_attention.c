@@ -20,8 +20,8 @@ static const double TOLERANCE = 2e-6;
 typedef struct setting {
     size_t num_heads, num_kv_heads, head_dim;
     size_t batch, q_tokens, kv_tokens;
-    size_t gap;       /* floats between the rows that belong to neither */
-    float magnitude;  /* of q and k */
+    size_t gap;      /* floats between the rows that belong to neither */
+    float magnitude; /* of q and k */
     size_t threads;
     const vt_kernels *kernels;
 } setting;
@@ -59,7 +59,8 @@ static void free_data(data *d) {
 }
 
 static vt_attention_shape shape_of(const setting *s) {
-    return (vt_attention_shape){.num_heads = s->num_heads, .num_kv_heads = s->num_kv_heads,
+    return (vt_attention_shape){.num_heads = s->num_heads,
+                                .num_kv_heads = s->num_kv_heads,
                                 .head_dim = s->head_dim,
                                 .scale = 1.0f / sqrtf((float)s->head_dim)};
 }
@@ -77,8 +78,16 @@ static void run(const setting *s, data *d) {
         scratch[i] = NAN;
     const vt_compute compute = {s->kernels, pool};
     const vt_attention_args args = {
-        .q = d->q, .k = d->k, .v = d->v, .q_ld = d->q_ld, .kv_ld = d->kv_ld, .out = d->out,
-        .out_ld = d->out_ld, .batch = s->batch, .q_tokens = s->q_tokens, .kv_tokens = s->kv_tokens,
+        .q = d->q,
+        .k = d->k,
+        .v = d->v,
+        .q_ld = d->q_ld,
+        .kv_ld = d->kv_ld,
+        .out = d->out,
+        .out_ld = d->out_ld,
+        .batch = s->batch,
+        .q_tokens = s->q_tokens,
+        .kv_tokens = s->kv_tokens,
     };
     vt_attention(&compute, &shape, &args, scratch);
     free(scratch);
@@ -164,9 +173,15 @@ static void test_head_widths_and_tokens(void **state) {
     for (size_t k = 0; (kernels = vt_kernels_at(k)) != NULL; k++) {
         for (size_t h = 0; h < sizeof head_dims / sizeof head_dims[0]; h++) {
             for (size_t t = 0; t < sizeof tokens / sizeof tokens[0]; t++) {
-                const setting s = {.num_heads = 1, .num_kv_heads = 1, .head_dim = head_dims[h],
-                                   .batch = 1, .q_tokens = tokens[t], .kv_tokens = tokens[t],
-                                   .magnitude = 1, .threads = 1, .kernels = kernels};
+                const setting s = {.num_heads = 1,
+                                   .num_kv_heads = 1,
+                                   .head_dim = head_dims[h],
+                                   .batch = 1,
+                                   .q_tokens = tokens[t],
+                                   .kv_tokens = tokens[t],
+                                   .magnitude = 1,
+                                   .threads = 1,
+                                   .kernels = kernels};
                 check(&s, 1 + tokens[t] / 16, TOLERANCE);
             }
         }
@@ -182,10 +197,16 @@ static void test_heads_batches_strides_and_threads(void **state) {
     for (size_t k = 0; (kernels = vt_kernels_at(k)) != NULL; k++) {
         for (size_t i = 0; i < 3 * 4 * 3; i++) {
             size_t h = i % 4, t = i / 4 % 3, threads = 1 + i / 12;
-            const setting s = {.num_heads = heads[h][0], .num_kv_heads = heads[h][1],
-                               .head_dim = 20, .batch = 2, .q_tokens = tokens[t],
-                               .kv_tokens = tokens[t], .gap = 13, .magnitude = 1,
-                               .threads = threads, .kernels = kernels};
+            const setting s = {.num_heads = heads[h][0],
+                               .num_kv_heads = heads[h][1],
+                               .head_dim = 20,
+                               .batch = 2,
+                               .q_tokens = tokens[t],
+                               .kv_tokens = tokens[t],
+                               .gap = 13,
+                               .magnitude = 1,
+                               .threads = threads,
+                               .kernels = kernels};
             check(&s, 9, TOLERANCE);
         }
     }
@@ -198,9 +219,16 @@ static void test_more_keys_than_queries_and_fewer(void **state) {
     const vt_kernels *kernels;
     for (size_t k = 0; (kernels = vt_kernels_at(k)) != NULL; k++) {
         for (size_t t = 0; t < sizeof tokens / sizeof tokens[0]; t++) {
-            const setting s = {.num_heads = 4, .num_kv_heads = 2, .head_dim = 16, .batch = 2,
-                               .q_tokens = tokens[t][0], .kv_tokens = tokens[t][1], .gap = 3,
-                               .magnitude = 1, .threads = 2, .kernels = kernels};
+            const setting s = {.num_heads = 4,
+                               .num_kv_heads = 2,
+                               .head_dim = 16,
+                               .batch = 2,
+                               .q_tokens = tokens[t][0],
+                               .kv_tokens = tokens[t][1],
+                               .gap = 3,
+                               .magnitude = 1,
+                               .threads = 2,
+                               .kernels = kernels};
             check(&s, 7, TOLERANCE);
         }
     }
@@ -214,8 +242,14 @@ static void test_large_scores(void **state) {
     (void)state;
     const vt_kernels *kernels;
     for (size_t k = 0; (kernels = vt_kernels_at(k)) != NULL; k++) {
-        const setting s = {.num_heads = 2, .num_kv_heads = 2, .head_dim = 64, .batch = 1,
-                           .q_tokens = 300, .kv_tokens = 700, .magnitude = 40, .threads = 1,
+        const setting s = {.num_heads = 2,
+                           .num_kv_heads = 2,
+                           .head_dim = 64,
+                           .batch = 1,
+                           .q_tokens = 300,
+                           .kv_tokens = 700,
+                           .magnitude = 40,
+                           .threads = 1,
                            .kernels = kernels};
         check(&s, 7, ldexp(1, -11));
     }
@@ -228,8 +262,14 @@ static void test_growing_and_falling_scores(void **state) {
     const vt_kernels *kernels;
     for (size_t k = 0; (kernels = vt_kernels_at(k)) != NULL; k++) {
         for (size_t falling = 0; falling < 2; falling++) {
-            const setting s = {.num_heads = 1, .num_kv_heads = 1, .head_dim = 1, .batch = 1,
-                               .q_tokens = 3, .kv_tokens = 1025, .magnitude = 1, .threads = 1,
+            const setting s = {.num_heads = 1,
+                               .num_kv_heads = 1,
+                               .head_dim = 1,
+                               .batch = 1,
+                               .q_tokens = 3,
+                               .kv_tokens = 1025,
+                               .magnitude = 1,
+                               .threads = 1,
                                .kernels = kernels};
             data d = make_data(&s, 5);
             for (size_t i = 0; i < 3; i++)
@@ -247,8 +287,15 @@ static void test_threads_do_not_change_a_bit(void **state) {
     (void)state;
     const vt_kernels *kernels;
     for (size_t k = 0; (kernels = vt_kernels_at(k)) != NULL; k++) {
-        setting s = {.num_heads = 3, .num_kv_heads = 3, .head_dim = 24, .batch = 2, .q_tokens = 600,
-                     .kv_tokens = 300, .magnitude = 2, .threads = 1, .kernels = kernels};
+        setting s = {.num_heads = 3,
+                     .num_kv_heads = 3,
+                     .head_dim = 24,
+                     .batch = 2,
+                     .q_tokens = 600,
+                     .kv_tokens = 300,
+                     .magnitude = 2,
+                     .threads = 1,
+                     .kernels = kernels};
         data one = make_data(&s, 3);
         run(&s, &one);
         for (s.threads = 2; s.threads <= 3; s.threads++) {
@@ -280,8 +327,14 @@ static void test_scratch_does_not_grow_with_tokens(void **state) {
 /* Without positions a token is told from another by its content alone. */
 static void test_permuting_tokens_permutes_the_output(void **state) {
     (void)state;
-    const setting s = {.num_heads = 2, .num_kv_heads = 2, .head_dim = 32, .batch = 1,
-                       .q_tokens = 301, .kv_tokens = 301, .magnitude = 1, .threads = 2,
+    const setting s = {.num_heads = 2,
+                       .num_kv_heads = 2,
+                       .head_dim = 32,
+                       .batch = 1,
+                       .q_tokens = 301,
+                       .kv_tokens = 301,
+                       .magnitude = 1,
+                       .threads = 2,
                        .kernels = vt_kernels_at(0)};
     data straight = make_data(&s, 11), permuted = make_data(&s, 11);
     size_t ld = straight.q_ld, row_bytes = ld * sizeof(float);
@@ -303,8 +356,14 @@ static void test_permuting_tokens_permutes_the_output(void **state) {
 /* With all scores equal the output is the mean of the values. */
 static void test_equal_scores_give_the_mean(void **state) {
     (void)state;
-    const setting s = {.num_heads = 1, .num_kv_heads = 1, .head_dim = 8, .batch = 1, .q_tokens = 2,
-                       .kv_tokens = 1000, .magnitude = 0, .threads = 1,
+    const setting s = {.num_heads = 1,
+                       .num_kv_heads = 1,
+                       .head_dim = 8,
+                       .batch = 1,
+                       .q_tokens = 2,
+                       .kv_tokens = 1000,
+                       .magnitude = 0,
+                       .threads = 1,
                        .kernels = vt_kernels_at(0)};
     data d = make_data(&s, 2);
     double mean = 0;

@@ -16,9 +16,10 @@ enum { NUM_SHARDS = 3, NUM_CLASSES = 10 };
 /* ---- the folder that a test starts from ------------------------------------------------------ */
 
 static const char *const files[] = {
-    "config.json", "model.safetensors", "model.safetensors.index.json", "pytorch_model.bin",
-    "preprocessor_config.json", "labels.txt", "other.safetensors", "shard-1.safetensors",
-    "shard-2.safetensors", "shard-3.safetensors",
+    "config.json",         "model.safetensors",        "model.safetensors.index.json",
+    "pytorch_model.bin",   "preprocessor_config.json", "labels.txt",
+    "other.safetensors",   "shard-1.safetensors",      "shard-2.safetensors",
+    "shard-3.safetensors",
 };
 
 static void clear(const char *directory) {
@@ -42,8 +43,8 @@ static void write_shard(const char *directory, const test_model *model, size_t s
 }
 
 static void write_index(const char *directory, json_t *weight_map) {
-    json_t *index = json_pack("{s:{s:i}, s:O}", "metadata", "total_size", 0, "weight_map",
-                              weight_map);
+    json_t *index =
+        json_pack("{s:{s:i}, s:O}", "metadata", "total_size", 0, "weight_map", weight_map);
     write_json(path_in(directory, INDEX), index);
     json_decref(index);
 }
@@ -156,8 +157,8 @@ static void test_cut_shard(void **state) {
 static void test_stale_map(void **state) {
     json_t *weight_map = write_shards(*state);
     const char *found = json_string_value(json_object_get(weight_map, "norm.weight"));
-    const char *wrong = strcmp(found, "shard-1.safetensors") ? "shard-1.safetensors"
-                                                            : "shard-2.safetensors";
+    const char *wrong =
+        strcmp(found, "shard-1.safetensors") ? "shard-1.safetensors" : "shard-2.safetensors";
     json_object_set_new(weight_map, "norm.weight", json_string(wrong));
     write_index(*state, weight_map);
     expect_open_fails(*state, NULL, VT_ERR_MISSING, INDEX, "norm.weight");
@@ -174,8 +175,8 @@ static void test_map_names_a_tensor_that_is_nowhere(void **state) {
 
 /* Names that lead out of the folder, or that are no names. */
 static void test_hostile_shard_names(void **state) {
-    static const char *const names[] = {"/etc/passwd", "../shard-1.safetensors", "a/b.safetensors",
-                                        "..", ".", "", ".hidden"};
+    static const char *const names[] = {
+        "/etc/passwd", "../shard-1.safetensors", "a/b.safetensors", "..", ".", "", ".hidden"};
     json_t *weight_map = write_shards(*state);
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         json_object_set_new(weight_map, "norm.weight", json_string(names[i]));
@@ -189,8 +190,9 @@ static void test_hostile_shard_names(void **state) {
 }
 
 static void test_index_without_a_map(void **state) {
-    static const char *const texts[] = {"{}", "{\"weight_map\": {}}", "{\"weight_map\": []}",
-                                        "{\"weight_map\": null}", "[]", "\"x\""};
+    static const char *const texts[] = {
+        "{}",   "{\"weight_map\": {}}", "{\"weight_map\": []}", "{\"weight_map\": null}", "[]",
+        "\"x\""};
     json_decref(write_shards(*state));
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
         write_text(path_in(*state, INDEX), texts[i]);
@@ -242,8 +244,8 @@ static void test_path_of_one_file(void **state) {
     test_model model;
     float whole[NUM_CLASSES], single[NUM_CLASSES] = {0};
     write_single(*state, &model);
-    assert_int_equal(rename(path_in(*state, "model.safetensors"),
-                            path_in(*state, "other.safetensors")), 0);
+    assert_int_equal(
+        rename(path_in(*state, "model.safetensors"), path_in(*state, "other.safetensors")), 0);
     read_logits(data_path("golden", CASE, NULL), whole);
     read_logits(path_in(*state, "other.safetensors"), single);
     assert_memory_equal(single, whole, sizeof whole);

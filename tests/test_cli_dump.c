@@ -144,7 +144,8 @@ static void test_bad_inputs(void **state) {
     assert_ran(&ran, 1, "", "vitrine: none.png: No such file or directory\n");
     write_zeros("bad", "picture", VT_DTYPE_F32, 3, 48);
     command_run(&ran, NULL, "dump", "-mmodel", "-ibad", "-oout", NULL);
-    assert_ran(&ran, 1, "", "vitrine: bad: expected a tensor 'pixels' or 'input_ids', found neither\n");
+    assert_ran(&ran, 1, "",
+               "vitrine: bad: expected a tensor 'pixels' or 'input_ids', found neither\n");
     write_zeros("bad", "pixels", VT_DTYPE_F16, 3, 48);
     command_run(&ran, NULL, "dump", "-mmodel", "-ibad", "-oout", NULL);
     assert_ran(&ran, 1, "",

@@ -31,12 +31,14 @@ static void test_embed_writes_npy(void **state) {
     assert_ran(&ran, 0, "", "");
     char *bytes = read_back("out.npy", &size);
     assert_memory_equal(bytes, "\x93NUMPY\x01\x00", 8);
-    assert_non_null(strstr(bytes + 10, "'descr': '<f4', 'fortran_order': False, 'shape': (2, 48, )"));
+    assert_non_null(
+        strstr(bytes + 10, "'descr': '<f4', 'fortran_order': False, 'shape': (2, 48, )"));
     size_t header = 10 + (size_t)(unsigned char)bytes[8] + 256 * (size_t)(unsigned char)bytes[9];
     assert_int_equal(header % 64, 0);
     assert_int_equal(size - header, 2 * 48 * 4);
     test_free(bytes);
-    command_run(&ran, NULL, "embed", "-m", "model", "--pool=tokens", "-o", "out.npy", "cat.png", NULL);
+    command_run(&ran, NULL, "embed", "-m", "model", "--pool=tokens", "-o", "out.npy", "cat.png",
+                NULL);
     assert_ran(&ran, 0, "", "");
     bytes = read_back("out.npy", &size);
     assert_non_null(strstr(bytes + 10, "'shape': (1, 37, 48, )"));
@@ -47,8 +49,8 @@ static double norm_of(const json_t *line) {
     size_t i;
     json_t *value;
     double sum = 0;
-    json_array_foreach(json_object_get(line, "embedding"), i, value)
-        sum += json_number_value(value) * json_number_value(value);
+    json_array_foreach(json_object_get(line, "embedding"), i, value) sum +=
+        json_number_value(value) * json_number_value(value);
     return sqrt(sum);
 }
 
@@ -65,7 +67,8 @@ static void test_embed_prints_json(void **state) {
         assert_float_equal(norm_of(line), 1, 1e-5);
         json_decref(line);
     }
-    command_run(&ran, NULL, "embed", "-m", "model", "--format=json", "missing.png", "cat.png", NULL);
+    command_run(&ran, NULL, "embed", "-m", "model", "--format=json", "missing.png", "cat.png",
+                NULL);
     assert_int_equal(ran.code, 1);
     assert_non_null(strstr(ran.err, "vitrine: missing.png: "));
     assert_non_null(strstr(ran.out, "cat.png"));
@@ -92,9 +95,17 @@ static void write_labels(const char *path, size_t width) {
     vectors[0] = 1;
     vectors[width + 1] = 1;
     const vt_tensor tensors[] = {
-        {.name = "vectors", .dtype = VT_DTYPE_F32, .ndim = 2, .shape = {2, width}, .data = vectors,
+        {.name = "vectors",
+         .dtype = VT_DTYPE_F32,
+         .ndim = 2,
+         .shape = {2, width},
+         .data = vectors,
          .size = 2 * width * sizeof(float)},
-        {.name = "names", .dtype = VT_DTYPE_U8, .ndim = 1, .shape = {sizeof names - 1}, .data = names,
+        {.name = "names",
+         .dtype = VT_DTYPE_U8,
+         .ndim = 1,
+         .shape = {sizeof names - 1},
+         .data = names,
          .size = sizeof names - 1},
     };
     expect_ok(vt_tensor_file_write(path, tensors, 2, &err), &err);
@@ -117,7 +128,8 @@ static void test_zeroshot_with_saved_labels(void **state) {
     json_decref(line);
 
     write_labels("narrow.safetensors", 16);
-    command_run(&ran, NULL, "zeroshot", "-m", clip, "--load-labels=narrow.safetensors", "cat.png", NULL);
+    command_run(&ran, NULL, "zeroshot", "-m", clip, "--load-labels=narrow.safetensors", "cat.png",
+                NULL);
     assert_int_equal(ran.code, 1);
     assert_non_null(strstr(ran.err, "narrow.safetensors: expected what --save-labels wrote"));
     command_run(&ran, NULL, "zeroshot", "-m", clip, "--labels=a,b", "cat.png", NULL);
@@ -133,15 +145,16 @@ static void test_dump_of_pictures_and_texts(void **state) {
     (void)state;
     vt_error err = {0};
     vt_tensor_file *golden, *out;
-    expect_ok(vt_tensor_file_open(&golden, data_path("golden", "hf_clip", "expected.safetensors", NULL),
-                                  &err), &err);
+    expect_ok(vt_tensor_file_open(
+                  &golden, data_path("golden", "hf_clip", "expected.safetensors", NULL), &err),
+              &err);
     vt_tensor input[3] = {*vt_tensor_file_find(golden, "input_ids"),
                           *vt_tensor_file_find(golden, "attention_mask"),
                           *vt_tensor_file_find(golden, "input.48x48")};
     input[2].name = "pixels";
     expect_ok(vt_tensor_file_write("in.safetensors", input, 3, &err), &err);
-    command_run(&ran, NULL, "dump", "-m", data_path("golden", "hf_clip", NULL), "-i", "in.safetensors",
-                "-o", "out.safetensors", "--quiet", NULL);
+    command_run(&ran, NULL, "dump", "-m", data_path("golden", "hf_clip", NULL), "-i",
+                "in.safetensors", "-o", "out.safetensors", "--quiet", NULL);
     assert_ran(&ran, 0, "", "");
     expect_ok(vt_tensor_file_open(&out, "out.safetensors", &err), &err);
     static const char *const stages[][2] = {{"text_embeds", "text_embeds"},

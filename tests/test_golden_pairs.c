@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * Models of pictures and text against transformers: both towers, their shared space and the logits of each
- * picture with each text (tests/data/golden/README.md).
+ * Models of pictures and text against transformers: both towers, their shared space and the logits
+ * of each picture with each text (tests/data/golden/README.md).
  */
 #include "support.h"
 
@@ -66,7 +66,8 @@ static void run_text(golden_pair *c, vt_session *session, bool masked) {
         bytes[i] = ((const int64_t *)mask->data)[i] != 0;
     c->suffix = masked ? "" : ".nomask";
     expect_ok(vt_session_forward_text(session, ids->data, masked && mask ? bytes : NULL,
-                                      ids->shape[0], ids->shape[1], &err), &err);
+                                      ids->shape[0], ids->shape[1], &err),
+              &err);
 }
 
 static void run_picture(golden_pair *c, const vt_model *model, const vt_tensor *input) {
@@ -93,12 +94,14 @@ static void test_pair(void **state) {
     vt_error err = {0};
     json_t *cases = load_json(data_path("golden", "cases.json", NULL)), *entry;
     size_t i, sizes = 0;
-    json_array_foreach(json_object_get(cases, "cases"), i, entry)
-        if (strcmp(json_string_value(json_object_get(entry, "case")), c.name) == 0)
-            c.tolerances = json_object_get(entry, "suggested_atol");
+    json_array_foreach(
+        json_object_get(cases, "cases"), i,
+        entry) if (strcmp(json_string_value(json_object_get(entry, "case")), c.name) == 0)
+        c.tolerances = json_object_get(entry, "suggested_atol");
     assert_non_null(c.tolerances);
-    expect_ok(vt_tensor_file_open(&c.expected, data_path("golden", c.name, "expected.safetensors", NULL),
-                                  &err), &err);
+    expect_ok(vt_tensor_file_open(&c.expected,
+                                  data_path("golden", c.name, "expected.safetensors", NULL), &err),
+              &err);
     const vt_kernels *kernels;
     for (size_t k = 0; (kernels = vt_kernels_at(k)) != NULL; k++) {
         vt_model *model;
@@ -114,15 +117,16 @@ static void test_pair(void **state) {
         }
         vt_model_close(model);
     }
-    /* At least block0, features, pooled, embeddings and logits of a picture, and four of the texts. */
+    /* At least block0, features, pooled, embeddings and logits of a picture, and four of the texts.
+     */
     assert_true(sizes >= 4 && c.stages >= 8 * sizes);
     print_message("%s: %zu passes, %zu stages\n", c.name, sizes, c.stages);
     vt_tensor_file_close(c.expected);
     json_decref(cases);
 }
 
-/* Four pictures of different aspects in one padded batch, and each alone: the real tokens, the pooled
- * vectors and the logits. */
+/* Four pictures of different aspects in one padded batch, and each alone: the real tokens, the
+ * pooled vectors and the logits. */
 static void run_naflex(golden_pair *c, const vt_model *model, size_t first, size_t count) {
     static const char *const names[] = {"input.48x48", "input.32x64", "input.72x24", "input.40x40"};
     const float *pixels[4];
@@ -155,7 +159,8 @@ static void run_naflex(golden_pair *c, const vt_model *model, size_t first, size
     vt_session_destroy(session);
 }
 
-/* ---- OpenCLIP's layout ------------------------------------------------------------------------- */
+/* ---- OpenCLIP's layout -------------------------------------------------------------------------
+ */
 
 typedef struct rewrite {
     vt_tensor tensors[128];
@@ -169,8 +174,11 @@ typedef struct rewrite {
 static void put(rewrite *out, const char *name, size_t rows, size_t columns, const float *data) {
     vt_tensor *tensor = &out->tensors[out->count];
     snprintf(out->names[out->count], sizeof out->names[0], "%s", name);
-    *tensor = (vt_tensor){.name = out->names[out->count], .dtype = VT_DTYPE_F32,
-                          .ndim = columns ? 2 : 1, .shape = {rows, columns}, .data = data,
+    *tensor = (vt_tensor){.name = out->names[out->count],
+                          .dtype = VT_DTYPE_F32,
+                          .ndim = columns ? 2 : 1,
+                          .shape = {rows, columns},
+                          .data = data,
                           .size = rows * (columns ? columns : 1) * sizeof *data};
     out->count++;
 }
@@ -199,7 +207,8 @@ static float *own(rewrite *out, size_t size) {
 }
 
 /* q, k and v as one matrix and one bias. */
-static void put_in_proj(rewrite *out, const vt_tensor_file *file, const char *to, const char *from) {
+static void put_in_proj(rewrite *out, const vt_tensor_file *file, const char *to,
+                        const char *from) {
     static const char *const kinds[] = {"q_proj", "k_proj", "v_proj"};
     static const char *const suffixes[] = {"weight", "bias"};
     for (size_t s = 0; s < 2; s++) {
@@ -222,9 +231,11 @@ static void put_in_proj(rewrite *out, const vt_tensor_file *file, const char *to
 
 static void put_tower(rewrite *out, const vt_tensor_file *file, const char *to, const char *from) {
     for (unsigned block = 0; block < 2; block++) {
-        static const char *const layers[][2] = {{"ln_1", "layer_norm1"}, {"ln_2", "layer_norm2"},
+        static const char *const layers[][2] = {{"ln_1", "layer_norm1"},
+                                                {"ln_2", "layer_norm2"},
                                                 {"attn.out_proj", "self_attn.out_proj"},
-                                                {"mlp.c_fc", "mlp.fc1"}, {"mlp.c_proj", "mlp.fc2"}};
+                                                {"mlp.c_fc", "mlp.fc1"},
+                                                {"mlp.c_proj", "mlp.fc2"}};
         char name[64], source[64];
         for (size_t i = 0; i < sizeof layers / sizeof layers[0]; i++) {
             snprintf(name, sizeof name, "%stransformer.resblocks.%u.%s", to, block, layers[i][0]);
@@ -237,7 +248,8 @@ static void put_tower(rewrite *out, const vt_tensor_file *file, const char *to, 
     }
 }
 
-static void put_transposed(rewrite *out, const vt_tensor_file *file, const char *to, const char *from) {
+static void put_transposed(rewrite *out, const vt_tensor_file *file, const char *to,
+                           const char *from) {
     const vt_tensor *tensor = f32_tensor(file, from);
     size_t rows = tensor->shape[0], columns = tensor->shape[1];
     const float *data = tensor->data;
@@ -248,7 +260,8 @@ static void put_transposed(rewrite *out, const vt_tensor_file *file, const char 
     put(out, to, columns, rows, turned);
 }
 
-/* The same weights in OpenCLIP's layout give the same embeddings, bit for bit where no matrix is resized. */
+/* The same weights in OpenCLIP's layout give the same embeddings, bit for bit where no matrix is
+ * resized. */
 static void test_open_clip_layout(void **state) {
     (void)state;
     static rewrite out;
@@ -257,12 +270,14 @@ static void test_open_clip_layout(void **state) {
     vt_tensor_file *file;
     vt_model *model;
     char folder[] = "/tmp/vitrine-open-clip.XXXXXX", path[96];
-    expect_ok(vt_tensor_file_open(&file, data_path("golden", "hf_clip", "model.safetensors", NULL), &err),
-              &err);
+    expect_ok(
+        vt_tensor_file_open(&file, data_path("golden", "hf_clip", "model.safetensors", NULL), &err),
+        &err);
     put_tower(&out, file, "visual.", "vision_model");
     put_tower(&out, file, "", "text_model");
     put_as(&out, "visual.class_embedding", file, "vision_model.embeddings.class_embedding");
-    put_as(&out, "visual.positional_embedding", file, "vision_model.embeddings.position_embedding.weight");
+    put_as(&out, "visual.positional_embedding", file,
+           "vision_model.embeddings.position_embedding.weight");
     put_as(&out, "visual.conv1.weight", file, "vision_model.embeddings.patch_embedding.weight");
     put_layer(&out, file, "visual.ln_pre", "vision_model.pre_layrnorm");
     put_layer(&out, file, "visual.ln_post", "vision_model.post_layernorm");
@@ -279,11 +294,14 @@ static void test_open_clip_layout(void **state) {
     snprintf(config, sizeof config, "%s/open_clip_config.json", folder);
     FILE *json = fopen(config, "w");
     assert_non_null(json);
-    fputs("{\"model_cfg\": {\"embed_dim\": 32, \"quick_gelu\": true, \"vision_cfg\": {\"image_size\": 48,"
-          " \"layers\": 2, \"width\": 48, \"head_width\": 16, \"mlp_ratio\": 3.0, \"patch_size\": 8},"
-          " \"text_cfg\": {\"context_length\": 16, \"vocab_size\": 99, \"width\": 36, \"heads\": 3,"
-          " \"layers\": 2, \"mlp_ratio\": 2.0}}, \"preprocess_cfg\": {\"resize_mode\": \"shortest\"}}",
-          json);
+    fputs(
+        "{\"model_cfg\": {\"embed_dim\": 32, \"quick_gelu\": true, \"vision_cfg\": "
+        "{\"image_size\": 48,"
+        " \"layers\": 2, \"width\": 48, \"head_width\": 16, \"mlp_ratio\": 3.0, \"patch_size\": 8},"
+        " \"text_cfg\": {\"context_length\": 16, \"vocab_size\": 99, \"width\": 36, \"heads\": 3,"
+        " \"layers\": 2, \"mlp_ratio\": 2.0}}, \"preprocess_cfg\": {\"resize_mode\": "
+        "\"shortest\"}}",
+        json);
     fclose(json);
     expect_ok(vt_model_open(&model, folder, NULL, &err), &err);
     remove(path);
@@ -292,11 +310,13 @@ static void test_open_clip_layout(void **state) {
 
     json_t *cases = load_json(data_path("golden", "cases.json", NULL)), *entry;
     size_t i;
-    json_array_foreach(json_object_get(cases, "cases"), i, entry)
-        if (strcmp(json_string_value(json_object_get(entry, "case")), c.name) == 0)
-            c.tolerances = json_object_get(entry, "suggested_atol");
-    expect_ok(vt_tensor_file_open(&c.expected, data_path("golden", c.name, "expected.safetensors", NULL),
-                                  &err), &err);
+    json_array_foreach(
+        json_object_get(cases, "cases"), i,
+        entry) if (strcmp(json_string_value(json_object_get(entry, "case")), c.name) == 0)
+        c.tolerances = json_object_get(entry, "suggested_atol");
+    expect_ok(vt_tensor_file_open(&c.expected,
+                                  data_path("golden", c.name, "expected.safetensors", NULL), &err),
+              &err);
     run_picture(&c, model, f32_tensor(c.expected, "input.48x48"));
     assert_true(c.stages >= 10);
     vt_model_close(model);
@@ -313,12 +333,14 @@ static void test_naflex(void **state) {
     vt_model *model;
     json_t *cases = load_json(data_path("golden", "cases.json", NULL)), *entry;
     size_t i;
-    json_array_foreach(json_object_get(cases, "cases"), i, entry)
-        if (strcmp(json_string_value(json_object_get(entry, "case")), c.name) == 0)
-            c.tolerances = json_object_get(entry, "suggested_atol");
+    json_array_foreach(
+        json_object_get(cases, "cases"), i,
+        entry) if (strcmp(json_string_value(json_object_get(entry, "case")), c.name) == 0)
+        c.tolerances = json_object_get(entry, "suggested_atol");
     assert_non_null(c.tolerances);
-    expect_ok(vt_tensor_file_open(&c.expected, data_path("golden", c.name, "expected.safetensors", NULL),
-                                  &err), &err);
+    expect_ok(vt_tensor_file_open(&c.expected,
+                                  data_path("golden", c.name, "expected.safetensors", NULL), &err),
+              &err);
     expect_ok(vt_model_open(&model, data_path("golden", c.name, NULL), NULL, &err), &err);
     assert_true(vt_model_is_naflex(model));
     run_naflex(&c, model, 0, 4);

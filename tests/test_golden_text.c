@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * Text models against transformers (NomicBERT: against its own code; tests/data/golden/README.md), and those
- * that have no golden there against tools/golden/text.py: every stage, with and without padding masks, with
- * every kernel table and 1 to 3 threads.
+ * Text models against transformers (NomicBERT: against its own code; tests/data/golden/README.md),
+ * and those that have no golden there against tools/golden/text.py: every stage, with and without
+ * padding masks, with every kernel table and 1 to 3 threads.
  */
 #include "support.h"
 
@@ -19,16 +19,17 @@ typedef struct golden_text {
     const char *folder, *name;
     json_t *tolerances;
     vt_tensor_file *expected;
-    char suffix[32];  /* of this pass: ".33", ".33.masked" */
-    size_t reach;     /* of a window to both sides; 0: no window */
+    char suffix[32];       /* of this pass: ".33", ".33.masked" */
+    size_t reach;          /* of a window to both sides; 0: no window */
     const vt_tensor *mask; /* of this pass, or NULL */
-    size_t stages;    /* compared */
-    double worst;     /* of all stages, the largest share of the tolerance that was used up */
+    size_t stages;         /* compared */
+    double worst;          /* of all stages, the largest share of the tolerance that was used up */
     char worst_stage[96];
 } golden_text;
 
-/* A padding token whose window holds padding alone sees nothing. The reference then averages all tokens, for
- * its mask is a large number added to scores that vanish beside it; vitrine gives 0. Nobody reads that row. */
+/* A padding token whose window holds padding alone sees nothing. The reference then averages all
+ * tokens, for its mask is a large number added to scores that vanish beside it; vitrine gives 0.
+ * Nobody reads that row. */
 static bool sees_nothing(const golden_text *c, size_t row) {
     size_t tokens = c->mask->shape[1], item = row / tokens, at = row % tokens;
     const int64_t *mask = (const int64_t *)c->mask->data + item * tokens;
@@ -50,8 +51,8 @@ static float *meant(const golden_text *c, const float *found, const vt_tensor *e
     return out;
 }
 
-static void compare(golden_text *c, const char *stage, const float *found, const vt_tensor *expected,
-                    size_t n) {
+static void compare(golden_text *c, const char *stage, const float *found,
+                    const vt_tensor *expected, size_t n) {
     double tolerance = json_number_value(json_object_get(c->tolerances, stage));
     assert_true(tolerance > 0);
     assert_int_equal(tensor_elements(expected), n);
@@ -114,7 +115,8 @@ static void run(golden_text *c, vt_session *session, const vt_tensor *ids, bool 
     uint8_t bytes[MAX_TOKENS];
     vt_error err = {0};
     snprintf(c->suffix, sizeof c->suffix, "%s", length);
-    const vt_tensor *mask = find_expected(c, "attention_mask"), *types = find_expected(c, "token_type_ids");
+    const vt_tensor *mask = find_expected(c, "attention_mask"),
+                    *types = find_expected(c, "token_type_ids");
     if (masked)
         strcat(c->suffix, ".masked");
     if (!find_expected(c, "hidden") && !find_expected(c, "logits"))
@@ -125,7 +127,8 @@ static void run(golden_text *c, vt_session *session, const vt_tensor *ids, bool 
         bytes[i] = ((const int64_t *)mask->data)[i] != 0;
     vt_session_set_token_types(session, types ? types->data : NULL);
     expect_ok(vt_session_forward_text(session, ids->data, masked ? bytes : NULL, ids->shape[0],
-                                      ids->shape[1], &err), &err);
+                                      ids->shape[1], &err),
+              &err);
     check_results(c, session);
 }
 
@@ -187,8 +190,9 @@ static void test_case(void **state) {
     c.folder = json_string_value(json_object_get(*state, "folder"));
     c.name = json_string_value(json_object_get(*state, "case"));
     c.tolerances = json_object_get(*state, "suggested_atol");
-    expect_ok(vt_tensor_file_open(&c.expected, data_path(c.folder, c.name, "expected.safetensors", NULL),
-                                  &err), &err);
+    expect_ok(vt_tensor_file_open(&c.expected,
+                                  data_path(c.folder, c.name, "expected.safetensors", NULL), &err),
+              &err);
     json_t *config = load_json(data_path(c.folder, c.name, "config.json", NULL));
     c.reach = (size_t)json_integer_value(json_object_get(config, "local_attention")) / 2;
     json_decref(config);
@@ -224,9 +228,8 @@ int main(void) {
     json_t *own = load_json(data_path("text", "cases.json", NULL));
     size_t count = add_cases(tests, 0, 64, golden, "golden", "text_");
     size_t all = add_cases(tests, count, 64, own, "text", "");
-    int failed = count == 20 && all > count
-                     ? _cmocka_run_group_tests("text", tests, all, NULL, NULL)
-                     : 1;
+    int failed =
+        count == 20 && all > count ? _cmocka_run_group_tests("text", tests, all, NULL, NULL) : 1;
     json_decref(golden);
     json_decref(own);
     return failed;

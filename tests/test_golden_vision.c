@@ -204,7 +204,7 @@ static void test_case(void **state) {
 /* Which cases the library runs so far. */
 static bool is_covered(const char *name) {
     static const char *const prefixes[] = {"timm_vit_", "timm_deit", "timm_eva", "timm_dinov3",
-                                           "timm_beit", "hf_vit", "hf_deit", "hf_dinov2",
+                                           "timm_beit", "hf_vit",    "hf_deit",  "hf_dinov2",
                                            "hf_dinov3", "hf_beit"};
     for (size_t i = 0; i < sizeof prefixes / sizeof prefixes[0]; i++)
         if (strncmp(name, prefixes[i], strlen(prefixes[i])) == 0)

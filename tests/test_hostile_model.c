@@ -99,8 +99,8 @@ static void test_what_a_single_block_cannot_tell(void **state) {
 static const char *shape_text(const vt_tensor *tensor, char *text, size_t size) {
     size_t used = (size_t)snprintf(text, size, "[");
     for (size_t i = 0; i < tensor->ndim; i++)
-        used += (size_t)snprintf(text + used, size - used, "%s%zu", i ? ", " : "",
-                                 tensor->shape[i]);
+        used +=
+            (size_t)snprintf(text + used, size - used, "%s%zu", i ? ", " : "", tensor->shape[i]);
     snprintf(text + used, size - used, "]");
     return text;
 }
@@ -191,7 +191,8 @@ static void test_each_tensor_of_another_type(void **state) {
         vt_dtype dtype;
         size_t size;
         const char *found;
-    } types[] = {{VT_DTYPE_I32, 4, "found I32"}, {VT_DTYPE_F64, 8, "found F64"},
+    } types[] = {{VT_DTYPE_I32, 4, "found I32"},
+                 {VT_DTYPE_F64, 8, "found F64"},
                  {VT_DTYPE_F8_E4M3, 1, "found F8_E4M3"}};
     for (size_t c = 0; c < NUM_CASES; c++) {
         test_model original;
@@ -355,8 +356,8 @@ static void test_unknown_architecture_lists_the_known(void **state) {
     set_json(&model, NULL, "architecture", "\"resnet50\"");
     expect_refused(&model, *state, VT_ERR_UNSUPPORTED, "resnet50", "resnet50",
                    "timm VisionTransformer");
-    expect_refused(&model, *state, VT_ERR_UNSUPPORTED, "resnet50", "supported: ",
-                   "Hugging Face ViT");
+    expect_refused(&model, *state, VT_ERR_UNSUPPORTED, "resnet50",
+                   "supported: ", "Hugging Face ViT");
     free_test_model(&model);
 }
 
@@ -442,9 +443,9 @@ static void test_random_bytes_changed(void **state) {
     remove(path_in(*state, "preprocessor_config.json"));
     for (size_t i = 0; i < sizeof three / sizeof three[0]; i++) {
         flip(*state, three[i], "config.json", 0, 700);
-        flip(*state, three[i], "model.safetensors", 0, 60);      /* weights for the most part */
-        flip(*state, three[i], "model.safetensors", 3000, 600);  /* the header */
-        flip(*state, three[i], "model.safetensors", 8, 100);     /* its length */
+        flip(*state, three[i], "model.safetensors", 0, 60);     /* weights for the most part */
+        flip(*state, three[i], "model.safetensors", 3000, 600); /* the header */
+        flip(*state, three[i], "model.safetensors", 8, 100);    /* its length */
     }
 }
 

@@ -137,8 +137,11 @@ static vt_pos_cache *open_cache(const vt_tensor_file *file, size_t num_prefix,
     vt_error err = {0};
     snprintf(name, sizeof name, "table.p%zu", num_prefix);
     *table = f32_tensor(file, name)->data;
-    const vt_pos_table native = {.table = *table, .num_prefix = num_prefix, .grid_h = GRID,
-                                 .grid_w = GRID, .width = WIDTH,
+    const vt_pos_table native = {.table = *table,
+                                 .num_prefix = num_prefix,
+                                 .grid_h = GRID,
+                                 .grid_w = GRID,
+                                 .width = WIDTH,
                                  .rule = VT_POS_RESIZE_BICUBIC_ANTIALIAS};
     expect_ok(vt_pos_cache_create(&cache, &native, &err), &err);
     return cache;

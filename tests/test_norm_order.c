@@ -53,15 +53,17 @@ static void free_parts(parts *p) {
 
 static vt_block make_block(const parts *p) {
     return (vt_block){
-        .qkv = {p->qkv, p->qkv_bias}, .proj = {p->proj, p->proj_bias},
-        .mlp = {.fc1 = {p->fc1, p->fc1_bias}, .fc2 = {p->fc2, p->fc2_bias},
+        .qkv = {p->qkv, p->qkv_bias},
+        .proj = {p->proj, p->proj_bias},
+        .mlp = {.fc1 = {p->fc1, p->fc1_bias},
+                .fc2 = {p->fc2, p->fc2_bias},
                 .activation = VT_ACT_GELU_ERF},
     };
 }
 
 static vt_norm make_norm(const parts *p, size_t i) {
-    return (vt_norm){.weight = p->norm_weight[i], .bias = p->norm_bias[i], .kind = VT_NORM_LAYER,
-                     .eps = 1e-6f};
+    return (vt_norm){
+        .weight = p->norm_weight[i], .bias = p->norm_bias[i], .kind = VT_NORM_LAYER, .eps = 1e-6f};
 }
 
 /* x through one block, in place. */

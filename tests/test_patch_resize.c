@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * FlexiViT's patch kernels against a real pseudo-inverse (tools/golden/patch_resize.py), and what they are
- * for: a model run with other patches on a picture resized likewise gives nearly the same tokens.
+ * FlexiViT's patch kernels against a real pseudo-inverse (tools/golden/patch_resize.py), and what
+ * they are for: a model run with other patches on a picture resized likewise gives nearly the same
+ * tokens.
  */
 #include "support.h"
 
@@ -33,7 +34,8 @@ static void test_kernels_match_the_pseudo_inverse(void **state) {
     vt_tensor_file_close(file);
 }
 
-/* A patch enlarged without loss and its enlarged kernel give the dot product that they gave before. */
+/* A patch enlarged without loss and its enlarged kernel give the dot product that they gave before.
+ */
 static void test_enlarged_patch_gives_the_same_token(void **state) {
     (void)state;
     enum { FROM = 8, TO = 12 };
@@ -46,8 +48,9 @@ static void test_enlarged_patch_gives_the_same_token(void **state) {
         before += (double)kernel[i] * (double)patch[i];
     }
     expect_ok(vt_patch_resize(big_kernel, TO, kernel, FROM, 1, &err), &err);
-    expect_ok(vt_interpolate(big_patch, patch, FROM, FROM, TO, TO, 1, VT_POS_RESIZE_BICUBIC_ANTIALIAS,
-                             &err), &err);
+    expect_ok(vt_interpolate(big_patch, patch, FROM, FROM, TO, TO, 1,
+                             VT_POS_RESIZE_BICUBIC_ANTIALIAS, &err),
+              &err);
     for (size_t i = 0; i < TO * TO; i++)
         after += (double)big_kernel[i] * (double)big_patch[i];
     assert_float_equal(before, after, 1e-5);
@@ -65,7 +68,8 @@ static void test_model_runs_with_other_patches(void **state) {
     vt_session_options sizes = VT_SESSION_OPTIONS_INIT;
     options.patch_size = 10; /* the checkpoint has 8 */
     sizes.height = sizes.width = 60;
-    expect_ok(vt_model_open(&model, data_path("golden", "timm_vit_token", NULL), &options, &err), &err);
+    expect_ok(vt_model_open(&model, data_path("golden", "timm_vit_token", NULL), &options, &err),
+              &err);
     expect_ok(vt_session_create(&session, model, &sizes, &err), &err);
     vt_model_describe(&info, model);
     vt_session_input_size(session, &height, &width);

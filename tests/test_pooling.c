@@ -126,9 +126,9 @@ static void follow_naively(const float *x, const float *weight, const float *bia
     for (size_t o = 0; o < WIDTH; o++) {
         double sum = (double)bias[o];
         for (size_t i = 0; i < WIDTH; i++)
-            sum += (double)weight[o * WIDTH + i] *
-                   (((double)x[i] - mean) / sqrt(variance + 1e-6) * (double)bias[i] +
-                    (double)bias[i]);
+            sum +=
+                (double)weight[o * WIDTH + i] *
+                (((double)x[i] - mean) / sqrt(variance + 1e-6) * (double)bias[i] + (double)bias[i]);
         out[o] = tanh(sum);
     }
 }
@@ -173,10 +173,8 @@ static void test_names(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_each_kind),
-        cmocka_unit_test(test_maximum_of_negative_values),
-        cmocka_unit_test(test_mean_of_many),
-        cmocka_unit_test(test_norm_and_dense_layer_after_it),
+        cmocka_unit_test(test_each_kind),    cmocka_unit_test(test_maximum_of_negative_values),
+        cmocka_unit_test(test_mean_of_many), cmocka_unit_test(test_norm_and_dense_layer_after_it),
         cmocka_unit_test(test_names),
     };
     return cmocka_run_group_tests_name("pooling", tests, NULL, NULL);

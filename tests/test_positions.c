@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * The pieces that positions are made of against transformers and timm: ALiBi's slopes, T5's buckets, rotary
- * tables of text under every scaling and of pictures (tests/data/golden/primitives).
+ * The pieces that positions are made of against transformers and timm: ALiBi's slopes, T5's
+ * buckets, rotary tables of text under every scaling and of pictures
+ * (tests/data/golden/primitives).
  */
 #include "support.h"
 
@@ -24,7 +25,8 @@ typedef struct primitives {
 static primitives open_primitives(const char *name) {
     primitives p;
     vt_error err = {0};
-    expect_ok(vt_tensor_file_open(&p.file, data_path("golden", "primitives", name, NULL), &err), &err);
+    expect_ok(vt_tensor_file_open(&p.file, data_path("golden", "primitives", name, NULL), &err),
+              &err);
     p.index = load_json(data_path("golden", "primitives", "index.json", NULL));
     p.entry = json_object_get(p.index, name);
     assert_non_null(p.entry);
@@ -43,13 +45,14 @@ static void expect_tensor(const primitives *p, const char *name, const float *fo
     expect_close(name, found, expected->data, n, p->tolerance);
 }
 
-/* ---- ALiBi ------------------------------------------------------------------------------------- */
+/* ---- ALiBi -------------------------------------------------------------------------------------
+ */
 
-/* The references add one row to all queries: slope * key, or slope * (key - last). Ours depends on the query,
- * and is another constant away in each row, which the softmax does not see: it is theirs at the last query,
- * and at the first with its sign turned. */
-static void expect_bias(const primitives *p, const char *name, const float *slopes, size_t num_heads,
-                        bool from_last) {
+/* The references add one row to all queries: slope * key, or slope * (key - last). Ours depends on
+ * the query, and is another constant away in each row, which the softmax does not see: it is theirs
+ * at the last query, and at the first with its sign turned. */
+static void expect_bias(const primitives *p, const char *name, const float *slopes,
+                        size_t num_heads, bool from_last) {
     const vt_tensor *expected = f32_tensor(p->file, name);
     const vt_alibi alibi = vt_alibi_make(slopes);
     size_t keys = expected->shape[1];
@@ -94,12 +97,14 @@ static void test_alibi_symmetric(void **state) {
     expect_close("-m |i - j|", scores, expected, 5, 0);
 }
 
-/* ---- T5 ---------------------------------------------------------------------------------------- */
+/* ---- T5 ----------------------------------------------------------------------------------------
+ */
 
 static void expect_buckets(const primitives *p, size_t buckets, size_t reach, bool bidirectional) {
     const vt_tensor *positions = vt_tensor_file_find(p->file, "relative_position");
     char name[48];
-    snprintf(name, sizeof name, "bucket.%zu.%zu.%s", buckets, reach, bidirectional ? "bi" : "causal");
+    snprintf(name, sizeof name, "bucket.%zu.%zu.%s", buckets, reach,
+             bidirectional ? "bi" : "causal");
     const vt_tensor *expected = vt_tensor_file_find(p->file, name);
     assert_non_null(positions);
     assert_non_null(expected);
@@ -139,14 +144,16 @@ static void expect_position_bias(const char *name, size_t tokens, size_t buckets
     char stage[32];
     uint16_t lookup[256];
     float row[64] = {0};
-    expect_ok(vt_tensor_file_open(&weights, data_path("golden", name, "model.safetensors", NULL), &err),
-              &err);
-    expect_ok(vt_tensor_file_open(&golden, data_path("golden", name, "expected.safetensors", NULL), &err),
-              &err);
+    expect_ok(
+        vt_tensor_file_open(&weights, data_path("golden", name, "model.safetensors", NULL), &err),
+        &err);
+    expect_ok(
+        vt_tensor_file_open(&golden, data_path("golden", name, "expected.safetensors", NULL), &err),
+        &err);
     snprintf(stage, sizeof stage, "position_bias.%zu", tokens);
     const vt_tensor *expected = f32_tensor(golden, stage);
-    const vt_tensor *table = f32_tensor(
-        weights, "encoder.block.0.layer.0.SelfAttention.relative_attention_bias.weight");
+    const vt_tensor *table =
+        f32_tensor(weights, "encoder.block.0.layer.0.SelfAttention.relative_attention_bias.weight");
     size_t num_heads = table->shape[1];
     const vt_t5_bias bias = vt_t5_bias_make(table->data, lookup, num_heads, buckets, reach, true);
     assert_int_equal(tensor_elements(expected), num_heads * tokens * tokens);
@@ -154,8 +161,9 @@ static void expect_position_bias(const char *name, size_t tokens, size_t buckets
         for (size_t query = 0; query < tokens; query++) {
             memset(row, 0, sizeof row);
             bias.base.add(&bias.base, row, head, query, 0, tokens);
-            expect_close(stage, row, (const float *)expected->data + (head * tokens + query) * tokens,
-                         tokens, 1e-5);
+            expect_close(stage, row,
+                         (const float *)expected->data + (head * tokens + query) * tokens, tokens,
+                         1e-5);
         }
     }
     vt_tensor_file_close(golden);
@@ -170,7 +178,8 @@ static void test_t5_position_bias(void **state) {
     expect_position_bias("text_t5v11_encoder", 60, 16, 40);
 }
 
-/* ---- rotary positions of text ------------------------------------------------------------------ */
+/* ---- rotary positions of text ------------------------------------------------------------------
+ */
 
 enum { PAIRS = 16, HEAD_DIM = 2 * PAIRS, ROWS = 80, HEADS = 2 };
 
@@ -240,7 +249,10 @@ static void test_rope(void **state) {
 /* A window of the table is what the whole table has there. */
 static void test_rope_from_the_middle(void **state) {
     (void)state;
-    vt_rope_config config = {.theta = 10000, .pairs = PAIRS, .max_positions = 64, .factor = 4,
+    vt_rope_config config = {.theta = 10000,
+                             .pairs = PAIRS,
+                             .max_positions = 64,
+                             .factor = 4,
                              .scaling = VT_ROPE_SCALING_YARN};
     float whole[2][ROWS * PAIRS], part[2][7 * PAIRS];
     vt_rope_fill(whole[0], whole[1], &config, ROWS, 0, ROWS);
@@ -249,7 +261,8 @@ static void test_rope_from_the_middle(void **state) {
         expect_close("rows 41 to 47", part[i], whole[i] + 41 * PAIRS, 7 * PAIRS, 0);
 }
 
-/* ---- what a configuration or a user says ------------------------------------------------------- */
+/* ---- what a configuration or a user says -------------------------------------------------------
+ */
 
 static vt_rope_config parse(const char *text) {
     vt_rope_config config = {0};
@@ -267,9 +280,10 @@ static void test_rope_parameters(void **state) {
     vt_rope_config new = parse("{\"rope_parameters\": {\"rope_type\": \"yarn\", \"factor\": 4.0, "
                                "\"rope_theta\": 500000.0, \"partial_rotary_factor\": 0.5, "
                                "\"original_max_position_embeddings\": 32}}");
-    vt_rope_config old = parse("{\"rope_scaling\": {\"type\": \"yarn\", \"factor\": 4.0, "
-                               "\"original_max_position_embeddings\": 32}, \"rope_theta\": 500000.0, "
-                               "\"partial_rotary_factor\": 0.5}");
+    vt_rope_config old =
+        parse("{\"rope_scaling\": {\"type\": \"yarn\", \"factor\": 4.0, "
+              "\"original_max_position_embeddings\": 32}, \"rope_theta\": 500000.0, "
+              "\"partial_rotary_factor\": 0.5}");
     assert_int_equal(new.scaling, VT_ROPE_SCALING_YARN);
     assert_int_equal(new.pairs, PAIRS / 2);
     assert_true(new.theta == 500000 && new.original_positions == 32 && new.factor == 4);
@@ -281,8 +295,11 @@ static void test_rope_parameters(void **state) {
 static void test_rope_refusals(void **state) {
     (void)state;
     static const char *const wrong[] = {
-        "{\"rope_theta\": 0}", "{\"rope_theta\": -5.0}", "{\"rope_theta\": \"10000\"}",
-        "{\"rope_scaling\": 4}", "{\"rope_scaling\": {\"rope_type\": \"nosuch\", \"factor\": 2.0}}",
+        "{\"rope_theta\": 0}",
+        "{\"rope_theta\": -5.0}",
+        "{\"rope_theta\": \"10000\"}",
+        "{\"rope_scaling\": 4}",
+        "{\"rope_scaling\": {\"rope_type\": \"nosuch\", \"factor\": 2.0}}",
         "{\"rope_scaling\": {\"rope_type\": \"linear\", \"factor\": 0.0}}",
         "{\"rope_scaling\": {\"rope_type\": \"linear\", \"factor\": -1.0}}",
         "{\"rope_scaling\": {\"rope_type\": \"yarn\", \"factor\": 4.0, \"beta_fast\": -1}}",
@@ -291,8 +308,11 @@ static void test_rope_refusals(void **state) {
         "\"long_factor\": [1]}}",
         "{\"rope_scaling\": {\"rope_type\": \"llama3\", \"factor\": 8.0, \"low_freq_factor\": 4.0, "
         "\"high_freq_factor\": 4.0}}",
-        "{\"partial_rotary_factor\": 0.0}", "{\"partial_rotary_factor\": 1.5}",
-        "{\"max_position_embeddings\": 1}", "{\"head_dim\": 1}", "{\"head_dim\": 100000}",
+        "{\"partial_rotary_factor\": 0.0}",
+        "{\"partial_rotary_factor\": 1.5}",
+        "{\"max_position_embeddings\": 1}",
+        "{\"head_dim\": 1}",
+        "{\"head_dim\": 100000}",
     };
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
         vt_rope_config config;
@@ -312,17 +332,36 @@ static void test_rope_override(void **state) {
         const char *text;
         vt_rope_scaling_kind kind;
         double factor;
-    } right[] = {{"none", VT_ROPE_SCALING_NONE, 1},     {"linear:4", VT_ROPE_SCALING_LINEAR, 4},
-                 {"ntk:2", VT_ROPE_SCALING_NTK, 2},     {"dynamic:4", VT_ROPE_SCALING_DYNAMIC, 4},
+    } right[] = {{"none", VT_ROPE_SCALING_NONE, 1},
+                 {"linear:4", VT_ROPE_SCALING_LINEAR, 4},
+                 {"ntk:2", VT_ROPE_SCALING_NTK, 2},
+                 {"dynamic:4", VT_ROPE_SCALING_DYNAMIC, 4},
                  {"yarn:2.5", VT_ROPE_SCALING_YARN, 2.5}};
-    static const char *const wrong[] = {"", "yarn", "yarn:", "yarn:x", "yarn:4x", "yarn:0", "yarn:-4",
-                                        "yarn:nan", "yarn:1e9", ":4", "none:4", "llama3:8", "longrope:4",
-                                        "default", "default:1", "nosuch:4",
+    static const char *const wrong[] = {"",
+                                        "yarn",
+                                        "yarn:",
+                                        "yarn:x",
+                                        "yarn:4x",
+                                        "yarn:0",
+                                        "yarn:-4",
+                                        "yarn:nan",
+                                        "yarn:1e9",
+                                        ":4",
+                                        "none:4",
+                                        "llama3:8",
+                                        "longrope:4",
+                                        "default",
+                                        "default:1",
+                                        "nosuch:4",
                                         "linearlinearlinearlinearlinear:4"};
     vt_error err = {0};
     for (size_t i = 0; i < sizeof right / sizeof right[0]; i++) {
-        vt_rope_config config = {.theta = 500, .pairs = 8, .max_positions = 128, .factor = 8,
-                                 .original_positions = 32, .scaling = VT_ROPE_SCALING_LLAMA3};
+        vt_rope_config config = {.theta = 500,
+                                 .pairs = 8,
+                                 .max_positions = 128,
+                                 .factor = 8,
+                                 .original_positions = 32,
+                                 .scaling = VT_ROPE_SCALING_LLAMA3};
         expect_ok(vt_rope_config_override(&config, right[i].text, &err), &err);
         assert_int_equal(config.scaling, right[i].kind);
         assert_true(config.factor == right[i].factor && config.theta == 500 && config.pairs == 8);
@@ -351,10 +390,11 @@ static void test_rope_option(void **state) {
     assert_non_null(strstr(err.message, "yarn:F"));
 }
 
-/* ---- rotary positions of pictures -------------------------------------------------------------- */
+/* ---- rotary positions of pictures --------------------------------------------------------------
+ */
 
-/* A row of the golden is sines, then cosines, each of head_dim = 2 pairs: a pair's twice in a row, or the
- * pairs once and again. */
+/* A row of the golden is sines, then cosines, each of head_dim = 2 pairs: a pair's twice in a row,
+ * or the pairs once and again. */
 static void expect_rope2d(const primitives *p, const char *name, const vt_rope2d_config *config,
                           size_t grid_h, size_t grid_w) {
     static float cosines[63 * 8], sines[63 * 8], row[32];
@@ -368,7 +408,8 @@ static void expect_rope2d(const primitives *p, const char *name, const vt_rope2d
             row[i] = sines[pair];
             row[2 * pairs + i] = cosines[pair];
         }
-        expect_close(name, row, (const float *)expected->data + at * 4 * pairs, 4 * pairs, p->tolerance);
+        expect_close(name, row, (const float *)expected->data + at * 4 * pairs, 4 * pairs,
+                     p->tolerance);
     }
 }
 
@@ -376,11 +417,11 @@ static void test_rope2d(void **state) {
     (void)state;
     static const size_t grids[][2] = {{4, 4}, {5, 3}, {7, 9}};
     primitives p = open_primitives("rope2d.safetensors");
-    vt_rope2d_config eva = {.kind = VT_ROPE2D_EVA, .theta = 10000, .pairs = 8,
-                            .layout = VT_ROPE_INTERLEAVED};
+    vt_rope2d_config eva = {
+        .kind = VT_ROPE2D_EVA, .theta = 10000, .pairs = 8, .layout = VT_ROPE_INTERLEAVED};
     vt_rope2d_config referred = eva;
-    vt_rope2d_config dinov3 = {.kind = VT_ROPE2D_DINOV3, .theta = 100, .pairs = 8,
-                               .layout = VT_ROPE_HALVES};
+    vt_rope2d_config dinov3 = {
+        .kind = VT_ROPE2D_DINOV3, .theta = 100, .pairs = 8, .layout = VT_ROPE_HALVES};
     referred.ref_h = referred.ref_w = 4;
     for (size_t i = 0; i < 3; i++) {
         char name[48];

@@ -147,7 +147,7 @@ typedef struct bad_header {
     const char *parts[3]; /* of the message */
 } bad_header;
 
-#define ENTRY(dtype, shape, begin, end) \
+#define ENTRY(dtype, shape, begin, end)                                                            \
     "{\"dtype\":\"" dtype "\",\"shape\":" shape ",\"data_offsets\":[" begin "," end "]}"
 
 static const bad_header bad_headers[] = {
@@ -157,8 +157,10 @@ static const bad_header bad_headers[] = {
     {VT_ERR_FORMAT, 0, "[1, 2]", {"not a JSON object"}},
     {VT_ERR_FORMAT, 0, "12", {"not a JSON object"}},
     {VT_ERR_FORMAT, 0, "{} {}", {"not a JSON object"}},
-    {VT_ERR_FORMAT, 8, "{\"t\":" ENTRY("F32", "[1]", "0", "4") ",\"t\":"
-     ENTRY("F32", "[1]", "4", "8") "}", {"duplicate", "t"}},
+    {VT_ERR_FORMAT,
+     8,
+     "{\"t\":" ENTRY("F32", "[1]", "0", "4") ",\"t\":" ENTRY("F32", "[1]", "4", "8") "}",
+     {"duplicate", "t"}},
     {VT_ERR_FORMAT, 4, "{\"t\":[1]}", {"t: ", "dtype"}},
     {VT_ERR_FORMAT, 4, "{\"t\":null}", {"t: ", "dtype"}},
     {VT_ERR_FORMAT, 4, "{\"t\":{\"shape\":[1],\"data_offsets\":[0,4]}}", {"t: ", "dtype"}},
@@ -170,16 +172,24 @@ static const bad_header bad_headers[] = {
     {VT_ERR_FORMAT, 4, "{\"t\":" ENTRY("F32", "[1,1.0]", "0", "4") "}", {"t: ", "dimension 1"}},
     {VT_ERR_FORMAT, 4, "{\"t\":" ENTRY("F32", "[1,\"1\"]", "0", "4") "}", {"t: ", "dimension 1"}},
     {VT_ERR_FORMAT, 4, "{\"t\":" ENTRY("F32", "[null]", "0", "4") "}", {"t: ", "dimension 0"}},
-    {VT_ERR_FORMAT, 4, "{\"t\":" ENTRY("F32", "[9223372036854775807]", "0", "4") "}",
+    {VT_ERR_FORMAT,
+     4,
+     "{\"t\":" ENTRY("F32", "[9223372036854775807]", "0", "4") "}",
      {"t: ", "overflows"}},
     /* More than a json_int_t holds: the JSON parser is the one to say so. */
     {VT_ERR_FORMAT, 4, "{\"t\":" ENTRY("F32", "[18446744073709551616]", "0", "4") "}", {"integer"}},
-    {VT_ERR_FORMAT, 4, "{\"t\":" ENTRY("F32", "[8589934592,8589934592]", "0", "4") "}",
+    {VT_ERR_FORMAT,
+     4,
+     "{\"t\":" ENTRY("F32", "[8589934592,8589934592]", "0", "4") "}",
      {"t: ", "overflows"}},
     /* 2^62 elements of 4 bytes: only the size in bytes overflows, to 0. */
-    {VT_ERR_FORMAT, 0, "{\"t\":" ENTRY("F32", "[4611686018427387904]", "0", "0") "}",
+    {VT_ERR_FORMAT,
+     0,
+     "{\"t\":" ENTRY("F32", "[4611686018427387904]", "0", "0") "}",
      {"t: ", "overflows"}},
-    {VT_ERR_FORMAT, 4, "{\"t\":" ENTRY("F32", "[1,1,1,1,1,1,1,1,1]", "0", "4") "}",
+    {VT_ERR_FORMAT,
+     4,
+     "{\"t\":" ENTRY("F32", "[1,1,1,1,1,1,1,1,1]", "0", "4") "}",
      {"t: ", "8 dimensions"}},
     {VT_ERR_FORMAT, 4, "{\"t\":" ENTRY("F32", "[2]", "0", "4") "}", {"t: ", "8 bytes", "4"}},
     {VT_ERR_FORMAT, 8, "{\"t\":" ENTRY("F32", "[1]", "0", "8") "}", {"t: ", "4 bytes", "8"}},
@@ -187,22 +197,34 @@ static const bad_header bad_headers[] = {
     {VT_ERR_FORMAT, 4, "{\"t\":" ENTRY("F32", "[1]", "-4", "0") "}", {"t: ", "data_offsets"}},
     {VT_ERR_FORMAT, 4, "{\"t\":" ENTRY("F32", "[1]", "4", "0") "}", {"t: ", "data_offsets"}},
     {VT_ERR_FORMAT, 4, "{\"t\":{\"dtype\":\"F32\",\"shape\":[1]}}", {"t: ", "data_offsets"}},
-    {VT_ERR_FORMAT, 4, "{\"t\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4,4]}}",
+    {VT_ERR_FORMAT,
+     4,
+     "{\"t\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4,4]}}",
      {"t: ", "data_offsets"}},
-    {VT_ERR_FORMAT, 4, "{\"t\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":4}}",
+    {VT_ERR_FORMAT,
+     4,
+     "{\"t\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":4}}",
      {"t: ", "data_offsets"}},
     {VT_ERR_FORMAT, 4, "{\"t\":" ENTRY("F32", "[1]", "4", "8") "}", {"t: ", "byte 8", "4 bytes"}},
     {VT_ERR_FORMAT, 8, "{\"t\":" ENTRY("F32", "[1]", "4", "8") "}", {"t: ", "a hole"}},
-    {VT_ERR_FORMAT, 8, "{\"t\":" ENTRY("U8", "[2]", "0", "2") ",\"u\":"
-     ENTRY("U8", "[5]", "3", "8") "}", {"u: ", "a hole"}},
-    {VT_ERR_FORMAT, 8, "{\"t\":" ENTRY("U8", "[5]", "0", "5") ",\"u\":"
-     ENTRY("U8", "[4]", "4", "8") "}", {"u: ", "overlap"}},
-    {VT_ERR_FORMAT, 4, "{\"t\":" ENTRY("F32", "[1]", "0", "4") ",\"u\":"
-     ENTRY("F32", "[1]", "0", "4") "}", {"overlap"}},
+    {VT_ERR_FORMAT,
+     8,
+     "{\"t\":" ENTRY("U8", "[2]", "0", "2") ",\"u\":" ENTRY("U8", "[5]", "3", "8") "}",
+     {"u: ", "a hole"}},
+    {VT_ERR_FORMAT,
+     8,
+     "{\"t\":" ENTRY("U8", "[5]", "0", "5") ",\"u\":" ENTRY("U8", "[4]", "4", "8") "}",
+     {"u: ", "overlap"}},
+    {VT_ERR_FORMAT,
+     4,
+     "{\"t\":" ENTRY("F32", "[1]", "0", "4") ",\"u\":" ENTRY("F32", "[1]", "0", "4") "}",
+     {"overlap"}},
     /* An empty tensor in the middle of another covers nothing twice, but its offset is still wrong.
      * */
-    {VT_ERR_FORMAT, 8, "{\"t\":" ENTRY("U8", "[8]", "0", "8") ",\"u\":"
-     ENTRY("U8", "[0]", "4", "4") "}", {"u: ", "overlap"}},
+    {VT_ERR_FORMAT,
+     8,
+     "{\"t\":" ENTRY("U8", "[8]", "0", "8") ",\"u\":" ENTRY("U8", "[0]", "4", "4") "}",
+     {"u: ", "overlap"}},
     {VT_ERR_FORMAT, 9, "{\"t\":" ENTRY("U8", "[8]", "0", "8") "}", {"8 bytes", "9"}},
     {VT_ERR_FORMAT, 1, "{}", {"0 bytes", "1"}},
 };

@@ -183,8 +183,8 @@ static void test_two_sessions_of_one_model_at_once(void **state) {
 /* Patches of 8: to the nearest, at least one; 0 is the model's own. */
 static void test_input_is_rounded_to_patches(void **state) {
     (void)state;
-    static const size_t sizes[][2] = {{0, 48}, {1, 8}, {3, 8}, {8, 8}, {11, 8}, {12, 16}, {15, 16},
-                                      {16, 16}, {50, 48}, {51, 48}, {52, 56}, {96, 96}};
+    static const size_t sizes[][2] = {{0, 48},  {1, 8},   {3, 8},   {8, 8},   {11, 8},  {12, 16},
+                                      {15, 16}, {16, 16}, {50, 48}, {51, 48}, {52, 56}, {96, 96}};
     vt_model *model = open_case("timm_vit_token");
     for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
         size_t height, width;

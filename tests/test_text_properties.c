@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * What must hold of positions, masks and caches whatever the weights: relative schemes see differences alone,
- * steps with a cache equal one pass, a window is a window, memory stays flat.
+ * What must hold of positions, masks and caches whatever the weights: relative schemes see
+ * differences alone, steps with a cache equal one pass, a window is a window, memory stays flat.
  */
 #include "support.h"
 
@@ -39,7 +39,8 @@ static double largest_of(const float *x, size_t n) {
     return largest;
 }
 
-/* ---- attention against its definition ---------------------------------------------------------- */
+/* ---- attention against its definition ----------------------------------------------------------
+ */
 
 typedef struct attention_case {
     size_t batch, q_tokens, kv_tokens, q_position, kv_position;
@@ -47,7 +48,8 @@ typedef struct attention_case {
     bool causal, mask, bias;
 } attention_case;
 
-static bool sees(const attention_case *c, const uint8_t *mask, size_t item, size_t query, size_t key) {
+static bool sees(const attention_case *c, const uint8_t *mask, size_t item, size_t query,
+                 size_t key) {
     size_t i = c->q_position + query, j = c->kv_position + key;
     if (c->mask && !mask[item * c->kv_tokens + key])
         return false;
@@ -96,11 +98,22 @@ static void run_attention(const attention_case *c, const vt_kernels *kernels, co
     float *scratch = aligned_alloc(64, (floats * sizeof *scratch + 63) / 64 * 64);
     assert_non_null(scratch);
     const vt_attention_args args = {
-        .q = q, .k = k, .v = v, .q_ld = c->num_heads * c->head_dim,
-        .kv_ld = c->num_kv_heads * c->head_dim, .out = out, .out_ld = c->num_heads * c->head_dim,
-        .batch = c->batch, .q_tokens = c->q_tokens, .kv_tokens = c->kv_tokens,
-        .q_position = c->q_position, .kv_position = c->kv_position, .causal = c->causal,
-        .window = c->window, .key_mask = c->mask ? mask : NULL, .bias = c->bias ? bias : NULL,
+        .q = q,
+        .k = k,
+        .v = v,
+        .q_ld = c->num_heads * c->head_dim,
+        .kv_ld = c->num_kv_heads * c->head_dim,
+        .out = out,
+        .out_ld = c->num_heads * c->head_dim,
+        .batch = c->batch,
+        .q_tokens = c->q_tokens,
+        .kv_tokens = c->kv_tokens,
+        .q_position = c->q_position,
+        .kv_position = c->kv_position,
+        .causal = c->causal,
+        .window = c->window,
+        .key_mask = c->mask ? mask : NULL,
+        .bias = c->bias ? bias : NULL,
     };
     vt_attention(&compute, &shape, &args, scratch);
     free(scratch);
@@ -125,7 +138,8 @@ static void compare_attention(const attention_case *c, const vt_kernels *kernels
     for (size_t item = 0; item < c->batch; item++) {
         for (size_t query = 0; query < c->q_tokens; query++) {
             for (size_t head = 0; head < c->num_heads; head++) {
-                const float *found = out + (item * c->q_tokens + query) * q_width + head * c->head_dim;
+                const float *found =
+                    out + (item * c->q_tokens + query) * q_width + head * c->head_dim;
                 attend_naively(c, q, k, v, mask, slopes, item, head, query, expected);
                 for (size_t i = 0; i < c->head_dim; i++)
                     worst = fmax(worst, fabs((double)found[i] - expected[i]));
@@ -133,19 +147,21 @@ static void compare_attention(const attention_case *c, const vt_kernels *kernels
         }
     }
     if (!(worst <= 2e-6))
-        fail_msg("%s: %zu x %zu tokens from %zu, %zu, window %zu, causal %d, mask %d, bias %d: %.3g",
-                 kernels->name, c->q_tokens, c->kv_tokens, c->q_position, c->kv_position, c->window,
-                 c->causal, c->mask, c->bias, worst);
+        fail_msg(
+            "%s: %zu x %zu tokens from %zu, %zu, window %zu, causal %d, mask %d, bias %d: %.3g",
+            kernels->name, c->q_tokens, c->kv_tokens, c->q_position, c->kv_position, c->window,
+            c->causal, c->mask, c->bias, worst);
     free(q);
     free(k);
     free(v);
     free(out);
 }
 
-/* Every combination, with sizes on both sides of a tile and a block, with and without rows in a cache. */
+/* Every combination, with sizes on both sides of a tile and a block, with and without rows in a
+ * cache. */
 static void test_attention_equals_naive(void **state) {
     (void)state;
-    static const size_t sizes[][4] = {{1, 1, 0, 0},    {3, 3, 0, 0},     {50, 50, 0, 0},
+    static const size_t sizes[][4] = {{1, 1, 0, 0},     {3, 3, 0, 0},     {50, 50, 0, 0},
                                       {300, 300, 0, 0}, {1, 290, 289, 0}, {7, 300, 413, 120}};
     static const size_t windows[] = {0, 1, 5, 64, 1000};
     const vt_kernels *kernels;
@@ -154,21 +170,37 @@ static void test_attention_equals_naive(void **state) {
             const size_t *size = sizes[i % 6];
             size_t flags = i / 30;
             const attention_case c = {
-                .batch = 2, .q_tokens = size[0], .kv_tokens = size[1], .q_position = size[2],
-                .kv_position = size[3], .num_heads = 4, .num_kv_heads = 2, .head_dim = 12,
-                .window = windows[i / 6 % 5], .causal = flags & 1, .mask = flags & 2, .bias = flags & 4,
+                .batch = 2,
+                .q_tokens = size[0],
+                .kv_tokens = size[1],
+                .q_position = size[2],
+                .kv_position = size[3],
+                .num_heads = 4,
+                .num_kv_heads = 2,
+                .head_dim = 12,
+                .window = windows[i / 6 % 5],
+                .causal = flags & 1,
+                .mask = flags & 2,
+                .bias = flags & 4,
             };
             compare_attention(&c, kernels);
         }
     }
 }
 
-/* ---- relative positions ------------------------------------------------------------------------ */
+/* ---- relative positions ------------------------------------------------------------------------
+ */
 
 static void test_alibi_depends_on_the_difference(void **state) {
     (void)state;
-    attention_case c = {.batch = 1, .q_tokens = 40, .kv_tokens = 40, .num_heads = 4, .num_kv_heads = 4,
-                        .head_dim = 16, .causal = true, .bias = true};
+    attention_case c = {.batch = 1,
+                        .q_tokens = 40,
+                        .kv_tokens = 40,
+                        .num_heads = 4,
+                        .num_kv_heads = 4,
+                        .head_dim = 16,
+                        .causal = true,
+                        .bias = true};
     size_t n = 40 * 64;
     float *q = random_values(1, n), *k = random_values(2, n), *v = random_values(3, n);
     float *here = make_floats(n), *there = make_floats(n), slopes[4];
@@ -185,8 +217,8 @@ static void test_alibi_depends_on_the_difference(void **state) {
     free(there);
 }
 
-/* q . k of rotated rows i and j, for all i and j. The angle's own rounding, an F32 number of size p, is what
- * the tolerance allows for: 300 * 2^-24 rad a position. */
+/* q . k of rotated rows i and j, for all i and j. The angle's own rounding, an F32 number of size
+ * p, is what the tolerance allows for: 300 * 2^-24 rad a position. */
 static void rope_scores(float *out, const vt_rope_config *config, size_t first, size_t tokens) {
     size_t n = 2 * config->pairs;
     float *x = random_values(7, 2 * tokens * n), *cosines = make_floats(tokens * config->pairs);
@@ -206,7 +238,10 @@ static void test_rope_depends_on_the_difference(void **state) {
     (void)state;
     float here[20 * 20], there[20 * 20];
     for (size_t i = 0; i < 2 * 5; i++) { /* rules that need no more than a factor */
-        const vt_rope_config config = {.theta = 10000, .pairs = 16, .max_positions = 64, .factor = 4,
+        const vt_rope_config config = {.theta = 10000,
+                                       .pairs = 16,
+                                       .max_positions = 64,
+                                       .factor = 4,
                                        .scaling = (vt_rope_scaling_kind)(i / 2),
                                        .layout = i % 2 ? VT_ROPE_INTERLEAVED : VT_ROPE_HALVES};
         rope_scores(here, &config, 0, 20);
@@ -215,7 +250,8 @@ static void test_rope_depends_on_the_difference(void **state) {
     }
 }
 
-/* ---- models that the tests write --------------------------------------------------------------- */
+/* ---- models that the tests write ---------------------------------------------------------------
+ */
 
 typedef struct byte_model {
     vt_tensor tensors[64];
@@ -233,8 +269,11 @@ static void add_tensor(byte_model *m, const char *name, size_t rows, size_t colu
     for (size_t i = 0; i < n; i++)
         data[i] = data[i] * scale + offset;
     snprintf(m->names[m->count], sizeof m->names[0], "%s", name);
-    m->tensors[m->count] = (vt_tensor){.name = m->names[m->count], .dtype = VT_DTYPE_F32,
-                                       .ndim = columns ? 2 : 1, .shape = {rows, columns}, .data = data,
+    m->tensors[m->count] = (vt_tensor){.name = m->names[m->count],
+                                       .dtype = VT_DTYPE_F32,
+                                       .ndim = columns ? 2 : 1,
+                                       .shape = {rows, columns},
+                                       .data = data,
                                        .size = n * sizeof *data};
     m->count++;
 }
@@ -274,8 +313,9 @@ static const char *write_byte_lm(const char *extra) {
              VOCAB, WIDTH, MLP, extra);
     write_text(path_in(directory, "config.json"), config);
     remove(path_in(directory, "model.safetensors"));
-    expect_ok(vt_tensor_file_write(path_in(directory, "model.safetensors"), m.tensors, m.count, &err),
-              &err);
+    expect_ok(
+        vt_tensor_file_write(path_in(directory, "model.safetensors"), m.tensors, m.count, &err),
+        &err);
     for (size_t i = 0; i < m.count; i++)
         free((void *)(uintptr_t)m.tensors[i].data);
     return directory;
@@ -288,7 +328,8 @@ static vt_model *open_model(const char *path) {
     return model;
 }
 
-static vt_session *open_session(const vt_model *model, size_t tokens, size_t cache, size_t rope_length) {
+static vt_session *open_session(const vt_model *model, size_t tokens, size_t cache,
+                                size_t rope_length) {
     vt_session *session;
     vt_error err = {0};
     vt_session_options options = VT_SESSION_OPTIONS_INIT;
@@ -307,7 +348,8 @@ static void random_ids(int64_t *ids, size_t n, size_t vocab) {
 }
 
 /* Logits of one whole pass, [tokens][vocab], the caller's. */
-static float *whole_pass(const vt_model *model, const int64_t *ids, const uint8_t *mask, size_t tokens) {
+static float *whole_pass(const vt_model *model, const int64_t *ids, const uint8_t *mask,
+                         size_t tokens) {
     vt_error err = {0};
     vt_session *session = open_session(model, tokens, 0, 0);
     bool has_logits = vt_session_text_logits(session) != NULL;
@@ -320,7 +362,8 @@ static float *whole_pass(const vt_model *model, const int64_t *ids, const uint8_
     return out;
 }
 
-/* ---- caches ------------------------------------------------------------------------------------ */
+/* ---- caches ------------------------------------------------------------------------------------
+ */
 
 static void expect_steps(const char *what, const vt_model *model, size_t tokens, size_t step) {
     int64_t ids[MAX_TOKENS];
@@ -334,8 +377,8 @@ static void expect_steps(const char *what, const vt_model *model, size_t tokens,
         for (size_t at = 0; at < tokens; at += step) {
             size_t count = tokens - at < step ? tokens - at : step;
             expect_ok(vt_session_step(session, ids + at, count, &err), &err);
-            expect_close(what, vt_session_text_logits(session), expected + at * vocab, count * vocab,
-                         tolerance);
+            expect_close(what, vt_session_text_logits(session), expected + at * vocab,
+                         count * vocab, tolerance);
         }
         vt_session_reset(session);
     }
@@ -354,9 +397,10 @@ static void expect_all_steps(const char *what, const char *path, size_t tokens) 
 static void test_steps_of_goldens(void **state) {
     (void)state;
     static const char *const names[] = {
-        "text_gpt2", "text_bloom", "text_bloom_6heads", "text_gptneox", "text_llama",
-        "text_llama_bias_hd", "text_llama_dynamic", "text_llama_linear", "text_llama_llama3",
-        "text_llama_longrope", "text_llama_yarn", "text_mistral_swa", "text_mpt", "text_qwen3"};
+        "text_gpt2",         "text_bloom",          "text_bloom_6heads",  "text_gptneox",
+        "text_llama",        "text_llama_bias_hd",  "text_llama_dynamic", "text_llama_linear",
+        "text_llama_llama3", "text_llama_longrope", "text_llama_yarn",    "text_mistral_swa",
+        "text_mpt",          "text_qwen3"};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
         expect_all_steps(names[i], data_path("golden", names[i], NULL), 61);
 }
@@ -372,7 +416,8 @@ static const char *const schemes[] = {
     "\"position_embedding_type\": \"rope\", \"sliding_window\": 9",
     "\"position_embedding_type\": \"alibi\", \"sliding_window\": 9",
     "\"position_embedding_type\": \"t5\", \"sliding_window\": 9",
-    "\"position_embedding_type\": \"rope\", \"rope_scaling\": {\"rope_type\": \"ntk\", \"factor\": 2.0}",
+    "\"position_embedding_type\": \"rope\", \"rope_scaling\": {\"rope_type\": \"ntk\", \"factor\": "
+    "2.0}",
 };
 enum { NUM_SCHEMES = sizeof schemes / sizeof schemes[0] };
 
@@ -409,8 +454,10 @@ static void test_cache_keeps_the_window(void **state) {
         assert_true(cache.length <= cache.capacity);
         assert_true(cache.length >= (position < WINDOW ? position : WINDOW));
         for (size_t row = 0; row < cache.length; row++) {
-            assert_true(vt_kv_cache_keys(&cache, 1)[row * WIDTH] == (float)(10000 + cache.position + row));
-            assert_true(vt_kv_cache_values(&cache, 0)[row * WIDTH + 2] == (float)(cache.position + row));
+            assert_true(vt_kv_cache_keys(&cache, 1)[row * WIDTH] ==
+                        (float)(10000 + cache.position + row));
+            assert_true(vt_kv_cache_values(&cache, 0)[row * WIDTH + 2] ==
+                        (float)(cache.position + row));
         }
     }
     assert_false(vt_kv_cache_reserve(&cache, cache.capacity + 1));
@@ -452,7 +499,8 @@ static void test_full_cache(void **state) {
     vt_model_close(model);
 }
 
-/* ---- windows ----------------------------------------------------------------------------------- */
+/* ---- windows -----------------------------------------------------------------------------------
+ */
 
 static void test_wide_window_is_full_attention(void **state) {
     (void)state;
@@ -477,7 +525,8 @@ static void test_wide_window_is_full_attention(void **state) {
     free(expected);
 }
 
-/* ---- permutations, padding --------------------------------------------------------------------- */
+/* ---- permutations, padding ---------------------------------------------------------------------
+ */
 
 /* T5's encoder with its biases set to zero has no idea of order. */
 static void test_no_positions_no_order(void **state) {
@@ -496,7 +545,8 @@ static void test_no_positions_no_order(void **state) {
     for (size_t i = 0; i < TOKENS; i++)
         shuffled[i * 7 % TOKENS] = ids[i];
     for (size_t with = 0; with < 2; with++) { /* the control: with its biases order does matter */
-        vt_model *model = open_model(with ? data_path("golden", "text_t5_encoder", NULL) : directory);
+        vt_model *model =
+            open_model(with ? data_path("golden", "text_t5_encoder", NULL) : directory);
         float *straight = whole_pass(model, ids, NULL, TOKENS);
         float *turned = whole_pass(model, shuffled, NULL, TOKENS);
         size_t width = vt_model_text_width(model);
@@ -522,8 +572,8 @@ static void expect_padding(const char *what, const vt_model *model, size_t left,
     float *expected = whole_pass(model, ids + left, NULL, TOKENS);
     float *found = whole_pass(model, ids, mask, padded);
     vt_session *session = open_session(model, 1, 0, 0);
-    size_t width = vt_session_text_logits(session) ? vt_model_vocab_size(model)
-                                                   : vt_model_text_width(model);
+    size_t width =
+        vt_session_text_logits(session) ? vt_model_vocab_size(model) : vt_model_text_width(model);
     vt_session_destroy(session);
     expect_close(what, found + left * width, expected, TOKENS * width,
                  1e-5 * fmax(largest_of(expected, TOKENS * width), 1));
@@ -534,8 +584,8 @@ static void expect_padding(const char *what, const vt_model *model, size_t left,
 static void test_padding(void **state) {
     (void)state;
     static const char *const names[] = {
-        "text_llama", "text_llama_yarn", "text_mistral_swa", "text_qwen3", "text_gptneox", "text_bloom",
-        "text_mpt", "text_t5_encoder", "text_nomic_bert", "text_modernbert"};
+        "text_llama", "text_llama_yarn", "text_mistral_swa", "text_qwen3",      "text_gptneox",
+        "text_bloom", "text_mpt",        "text_t5_encoder",  "text_nomic_bert", "text_modernbert"};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         vt_model *model = open_model(data_path("golden", names[i], NULL));
         expect_padding(names[i], model, 0, 11);
@@ -548,7 +598,8 @@ static void test_padding(void **state) {
     vt_model_close(model);
 }
 
-/* ---- names ------------------------------------------------------------------------------------- */
+/* ---- names -------------------------------------------------------------------------------------
+ */
 
 /* Replaces the end of a name, where it is that. */
 static void rename_end(char *name, const char *end, const char *other) {
@@ -557,7 +608,8 @@ static void rename_end(char *name, const char *end, const char *other) {
         strcpy(name + n - m, other);
 }
 
-/* bert-base-uncased as it is on the hub: all below "bert.", norms named as TensorFlow names them. */
+/* bert-base-uncased as it is on the hub: all below "bert.", norms named as TensorFlow names them.
+ */
 static void test_bert_as_published(void **state) {
     (void)state;
     static char names[MAX_TEST_TENSORS][128];
@@ -573,7 +625,8 @@ static void test_bert_as_published(void **state) {
     write_test_model(&changed, directory);
     free_test_model(&changed);
     random_ids(ids, 20, 97);
-    vt_model *plain = open_model(data_path("golden", "text_bert", NULL)), *named = open_model(directory);
+    vt_model *plain = open_model(data_path("golden", "text_bert", NULL)),
+             *named = open_model(directory);
     float *expected = whole_pass(plain, ids, NULL, 20), *found = whole_pass(named, ids, NULL, 20);
     expect_close("bert.", found, expected, 20 * vt_model_text_width(plain), 0);
     free(expected);
@@ -603,13 +656,15 @@ static void test_described(void **state) {
     }
 }
 
-/* ---- limits ------------------------------------------------------------------------------------ */
+/* ---- limits ------------------------------------------------------------------------------------
+ */
 
 static void test_wrong_calls(void **state) {
     (void)state;
     int64_t ids[49] = {0}, types[2] = {0, 2};
     vt_error err = {0};
-    vt_model *model = open_model(data_path("golden", "text_bert", NULL)); /* 48 positions, 2 types */
+    vt_model *model =
+        open_model(data_path("golden", "text_bert", NULL)); /* 48 positions, 2 types */
     vt_session *session = open_session(model, 49, 0, 0);
     assert_int_equal(vt_session_forward_text(session, ids, NULL, 1, 49, &err), VT_ERR_LIMIT);
     assert_int_equal(vt_session_forward_text(session, ids, NULL, 2, 4, &err), VT_ERR_ARGUMENT);
@@ -625,10 +680,11 @@ static void test_wrong_calls(void **state) {
     vt_model_close(model);
 }
 
-/* ---- memory ------------------------------------------------------------------------------------ */
+/* ---- memory ------------------------------------------------------------------------------------
+ */
 
-/* What one call takes beyond its inputs and output has nothing to do with the number of tokens; 32,768 of
- * them, 8 heads of 64, on 64 threads. */
+/* What one call takes beyond its inputs and output has nothing to do with the number of tokens;
+ * 32,768 of them, 8 heads of 64, on 64 threads. */
 static void test_attention_memory(void **state) {
     (void)state;
     const vt_attention_shape shape = {8, 8, 64, 0.125f};
@@ -637,7 +693,8 @@ static void test_attention_memory(void **state) {
         size_t floats = 0;
         assert_true(vt_attention_scratch_size(kernels, &shape, 64, &floats));
         assert_true(floats * sizeof(float) < (size_t)64 << 20);
-        print_message("%s: attention needs %zu KiB a thread\n", kernels->name, floats / 64 * 4 / 1024);
+        print_message("%s: attention needs %zu KiB a thread\n", kernels->name,
+                      floats / 64 * 4 / 1024);
     }
 }
 
@@ -653,8 +710,9 @@ static size_t resident_kib(void) {
     return kib;
 }
 
-/* VT_STREAM_TOKENS=100000 makes it as long as one likes. The last logits depend on the last tokens alone, as
- * many as the windows of all blocks reach; far out the angles of F32 positions are a little coarser. */
+/* VT_STREAM_TOKENS=100000 makes it as long as one likes. The last logits depend on the last tokens
+ * alone, as many as the windows of all blocks reach; far out the angles of F32 positions are a
+ * little coarser. */
 static void test_endless_stream(void **state) {
     (void)state;
     const char *asked = getenv("VT_STREAM_TOKENS");

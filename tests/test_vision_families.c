@@ -173,9 +173,14 @@ static void rewrite_as_meta(test_model *model, const char *prefix, size_t depth)
         {"layernorm", "norm"},
     };
     static const char *const block_names[][2] = {
-        {"norm1", "norm1"}, {"attention.output.dense", "attn.proj"},
-        {"layer_scale1.lambda1", "ls1.gamma"}, {"norm2", "norm2"}, {"mlp.fc1", "mlp.fc1"},
-        {"mlp.fc2", "mlp.fc2"}, {"mlp.weights_in", "mlp.w12"}, {"mlp.weights_out", "mlp.w3"},
+        {"norm1", "norm1"},
+        {"attention.output.dense", "attn.proj"},
+        {"layer_scale1.lambda1", "ls1.gamma"},
+        {"norm2", "norm2"},
+        {"mlp.fc1", "mlp.fc1"},
+        {"mlp.fc2", "mlp.fc2"},
+        {"mlp.weights_in", "mlp.w12"},
+        {"mlp.weights_out", "mlp.w3"},
         {"layer_scale2.lambda1", "ls2.gamma"},
     };
     char from[128], to[96];
@@ -251,8 +256,9 @@ static void test_mae(void **state) {
 
 /* ---- BEiT's shared table --------------------------------------------------------------------- */
 
-#define OWN_TABLE \
-    "beit.encoder.layer.%zu.attention.attention.relative_position_bias.relative_position_bias_table"
+#define OWN_TABLE                                                                                  \
+    "beit.encoder.layer.%zu.attention.attention.relative_position_bias.relative_position_bias_"    \
+    "table"
 #define SHARED_TABLE "beit.encoder.relative_position_bias.relative_position_bias_table"
 
 static float *copy_floats(const vt_tensor *tensor) {
@@ -357,7 +363,7 @@ static void test_unknown_tensor(void **state) {
     (void)state;
     static const char *const cases[][2] = {
         {"timm_eva02_base", "56x56"}, {"timm_dinov3", "48x48"}, {"timm_beit", "48x48"},
-        {"hf_beit", "48x48"}, {"hf_dinov2", "42x42"}, {"hf_dinov3", "48x48"},
+        {"hf_beit", "48x48"},         {"hf_dinov2", "42x42"},   {"hf_dinov3", "48x48"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         test_model model;
@@ -407,12 +413,9 @@ static int set_up(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_meta_dinov2),
-        cmocka_unit_test(test_mae),
-        cmocka_unit_test(test_beit_shared_table),
-        cmocka_unit_test(test_unknown_architecture),
-        cmocka_unit_test(test_unknown_argument),
-        cmocka_unit_test(test_unknown_tensor),
+        cmocka_unit_test(test_meta_dinov2),       cmocka_unit_test(test_mae),
+        cmocka_unit_test(test_beit_shared_table), cmocka_unit_test(test_unknown_architecture),
+        cmocka_unit_test(test_unknown_argument),  cmocka_unit_test(test_unknown_tensor),
         cmocka_unit_test(test_input_size),
     };
     return cmocka_run_group_tests(tests, set_up, remove_temp_dir);

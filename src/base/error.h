@@ -4,7 +4,8 @@
  * passes the status on unchanged.
  *
  *     if (rows != expected)
- *         return vt_fail(err, VT_ERR_SHAPE, "%s: expected [%zu], found [%zu]", name, expected, rows);
+ *         return vt_fail(err, VT_ERR_SHAPE, "%s: expected [%zu], found [%zu]", name, expected,
+ * rows);
  */
 #ifndef VT_BASE_ERROR_H
 #define VT_BASE_ERROR_H
@@ -20,8 +21,8 @@
 /* Writes the message into `err` (which may be NULL) and returns `code`. Longer messages are cut. */
 vt_status vt_fail(vt_error *err, vt_status code, const char *format, ...) VT_PRINTF(3, 4);
 
-/* Puts "prefix: " before the message already in `err`, for a caller that knows the file's name where
- * the detector did not. Returns the code in `err`, or VT_ERR_INTERNAL if `err` is NULL. */
+/* Puts "prefix: " before the message already in `err`, for a caller that knows the file's name
+ * where the detector did not. Returns the code in `err`, or VT_ERR_INTERNAL if `err` is NULL. */
 vt_status vt_fail_within(vt_error *err, vt_status code, const char *prefix);
 
 /* The usual out-of-memory line: what could not be had, and how large it was. */

@@ -18,22 +18,22 @@ bool vt_add_size(size_t a, size_t b, size_t *out);
 /* The product of `count` sizes; false when it does not fit. */
 bool vt_product(const size_t *sizes, size_t count, size_t *out);
 
-/* Every allocation of the library goes through these three, so that a test can wrap them and fail the
- * Nth. Memory is aligned to VT_ALIGNMENT and not initialised; vt_calloc's is zero. NULL when out of
- * memory or when count * size does not fit. vt_free(NULL) does nothing. */
+/* Every allocation of the library goes through these three, so that a test can wrap them and fail
+ * the Nth. Memory is aligned to VT_ALIGNMENT and not initialised; vt_calloc's is zero. NULL when
+ * out of memory or when count * size does not fit. vt_free(NULL) does nothing. */
 void *vt_malloc(size_t count, size_t size);
 void *vt_calloc(size_t count, size_t size);
 void vt_free(void *memory);
 
-/* vt_malloc(new_count, size), the first min(old, new) elements copied, the old block freed. On failure
- * returns NULL and the old block stays. */
+/* vt_malloc(new_count, size), the first min(old, new) elements copied, the old block freed. On
+ * failure returns NULL and the old block stays. */
 void *vt_realloc(void *memory, size_t old_count, size_t new_count, size_t size);
 
 /* A copy of the string; NULL when out of memory. */
 char *vt_strdup(const char *text);
 
-/* An arena is carved twice by the same code: once with base == NULL, which only adds the sizes up, and
- * once with a block of that size. `overflow` is set when the sizes do not fit in a size_t. */
+/* An arena is carved twice by the same code: once with base == NULL, which only adds the sizes up,
+ * and once with a block of that size. `overflow` is set when the sizes do not fit in a size_t. */
 typedef struct vt_arena {
     unsigned char *base; /* NULL while measuring */
     size_t used;         /* bytes, a multiple of VT_ALIGNMENT */

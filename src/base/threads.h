@@ -28,8 +28,9 @@ void vt_pool_destroy(vt_pool *pool);
 /* 1 for NULL, which runs everything on the caller's thread. */
 size_t vt_pool_size(const vt_pool *pool);
 
-/* Runs tasks 0..count-1, each once, in any order on any thread, and returns when all are done. Tasks
- * are handed out one by one, so uneven ones balance. Does not allocate. One call at a time. */
+/* Runs tasks 0..count-1, each once, in any order on any thread, and returns when all are done.
+ * Tasks are handed out one by one, so uneven ones balance. Does not allocate. One call at a time.
+ */
 void vt_pool_run(vt_pool *pool, vt_task_fn task, void *context, size_t count);
 
 #endif

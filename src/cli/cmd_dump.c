@@ -77,7 +77,8 @@ static void complain_input(const char *path, const vt_tensor *t) {
     complain(path, message);
 }
 
-/* ---- text: input_ids and attention_mask, as transformers' tokenizers give them ------------------ */
+/* ---- text: input_ids and attention_mask, as transformers' tokenizers give them ------------------
+ */
 
 static bool is_ids(const vt_tensor *t) {
     return t->dtype == VT_DTYPE_I64 && t->ndim == 2 && t->size > 0;
@@ -108,8 +109,8 @@ static int dump_ids(stages *list, const vt_model *model, const vt_tensor_file *f
         return model_failed(model, &err, dump_command.name);
     uint8_t *mask = read_mask(file, ids);
     vt_session_on_stage(session, keep_stage, list);
-    vt_status status = vt_session_forward_text(session, ids->data, mask, ids->shape[0],
-                                               ids->shape[1], &err);
+    vt_status status =
+        vt_session_forward_text(session, ids->data, mask, ids->shape[0], ids->shape[1], &err);
     free(mask);
     vt_session_destroy(session);
     if (status)
@@ -137,14 +138,18 @@ static void add_pair_logits(stages *list, const vt_model *model) {
             cosine += x[i / columns * n + c] * y[i % columns * n + c];
         logits[i] = vt_model_pair_logit(model, cosine);
     }
-    vt_tensor pairs = {.name = "logits_per_image", .dtype = VT_DTYPE_F32, .ndim = 2,
-                       .shape = {rows, columns}, .data = logits,
+    vt_tensor pairs = {.name = "logits_per_image",
+                       .dtype = VT_DTYPE_F32,
+                       .ndim = 2,
+                       .shape = {rows, columns},
+                       .data = logits,
                        .size = rows * columns * sizeof *logits};
     stages_add(list, &pairs);
     free(logits);
 }
 
-/* ---- pictures ----------------------------------------------------------------------------------- */
+/* ---- pictures -----------------------------------------------------------------------------------
+ */
 
 static int input_from_file(stages *list, const char *path) {
     vt_error err = {0};
@@ -265,8 +270,7 @@ static int dump_tensors(stages *list, const vt_model *model, const settings *s) 
         return EXIT_SOME_FAILED;
     }
     const vt_tensor *ids = vt_tensor_file_find(file, "input_ids");
-    bool has_pixels =
-        vt_tensor_file_find(file, "pixels") || vt_tensor_file_find(file, "input");
+    bool has_pixels = vt_tensor_file_find(file, "pixels") || vt_tensor_file_find(file, "input");
     if (ids && !is_ids(ids)) {
         complain(s->input, "input_ids: expected I64 [N,T]");
         code = EXIT_SOME_FAILED;
@@ -344,7 +348,8 @@ const command dump_command = {
         "Runs one forward pass, over tensors that are already normalised or over a picture, and "
         "writes its stages as F32: pixels (the input), pos (the positions as added), embeddings "
         "(what enters the first block), block0, features (after the last norm), pooled and "
-        "logits, as far as the model has them; of text hidden, pooled and logits; of both image_embeds, "
+        "logits, as far as the model has them; of text hidden, pooled and logits; of both "
+        "image_embeds, "
         "text_embeds and logits_per_image. The input's size is the size of the pass, so "
         "that another implementation's numbers can be compared at any resolution.",
     .groups = (const option_group *const[]){&dump_options, &model_options, &picture_options,

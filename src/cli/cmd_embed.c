@@ -68,7 +68,9 @@ static void add_row(output *out, const char *kind, const char *name, const float
 static int write_rows(const output *out) {
     const char *path = out->settings->output;
     vt_error err = {0};
-    vt_tensor tensor = {.name = "embeddings", .dtype = VT_DTYPE_F32, .data = out->rows,
+    vt_tensor tensor = {.name = "embeddings",
+                        .dtype = VT_DTYPE_F32,
+                        .data = out->rows,
                         .size = out->count * out->row_floats * sizeof(float)};
     if (out->settings->format == FORMAT_JSON)
         return output_flush() ? EXIT_DONE : EXIT_SOME_FAILED;
@@ -82,7 +84,8 @@ static int write_rows(const output *out) {
     return EXIT_SOME_FAILED;
 }
 
-/* ---- pictures ---------------------------------------------------------------------------------- */
+/* ---- pictures ----------------------------------------------------------------------------------
+ */
 
 typedef struct picture_work {
     output *out;
@@ -134,7 +137,8 @@ static int check_pool(const vt_model_info *info, const settings *s) {
     if (s->pool == POOL_CLS && info->num_prefix_tokens == 0)
         return complain_usage(embed_command.name, "--pool=cls: the model has no class token");
     if (s->pool == POOL_MAP && strncmp(info->pooling, "attention", 9) != 0)
-        return complain_usage(embed_command.name, "--pool=map: the model pools by %s", info->pooling);
+        return complain_usage(embed_command.name, "--pool=map: the model pools by %s",
+                              info->pooling);
     return EXIT_DONE;
 }
 
@@ -157,11 +161,12 @@ static int embed_pictures(output *out, const vt_model *model, const settings *s)
     return code;
 }
 
-/* ---- texts ------------------------------------------------------------------------------------- */
+/* ---- texts -------------------------------------------------------------------------------------
+ */
 
 /* The vector of one text: the joint space, the model's own pooling, or the mean of its tokens. */
-static void add_text(output *out, const vt_session *session, const vt_model *model, const char *text,
-                     size_t tokens) {
+static void add_text(output *out, const vt_session *session, const vt_model *model,
+                     const char *text, size_t tokens) {
     const float *row = vt_session_text_embeds(session);
     if (!row)
         row = vt_session_text_pooled(session);
@@ -219,7 +224,8 @@ static int embed_texts(output *out, const vt_model *model, const settings *s) {
     return code;
 }
 
-/* ---- the command ------------------------------------------------------------------------------- */
+/* ---- the command -------------------------------------------------------------------------------
+ */
 
 static int check_usage(const settings *s) {
     const char *name = embed_command.name;
@@ -241,7 +247,8 @@ static int run(const settings *s) {
     if (code == EXIT_DONE)
         code = open_model(&model, s, embed_command.name);
     if (code == EXIT_DONE)
-        code = s->text || s->text_from ? embed_texts(&out, model, s) : embed_pictures(&out, model, s);
+        code =
+            s->text || s->text_from ? embed_texts(&out, model, s) : embed_pictures(&out, model, s);
     if (code == EXIT_DONE || code == EXIT_SOME_FAILED) {
         int written = out.count ? write_rows(&out) : EXIT_DONE;
         code = written ? written : code;
@@ -255,8 +262,8 @@ static const option result_rows[] = {
     {'o', "output", "FILE.npy", "the NumPy file to write, a row each", .parse = parse_text,
      FIELD(output)},
     {0, "format", "FORMAT", "one of", .initial = "npy", .choice = format_name, FIELD(format)},
-    {0, "pool", "KIND", "what stands for a picture, one of", .initial = "model", .choice = pool_name,
-     FIELD(pool)},
+    {0, "pool", "KIND", "what stands for a picture, one of", .initial = "model",
+     .choice = pool_name, FIELD(pool)},
     {0, "normalize", NULL, "scale each vector to length 1", FIELD(normalize)},
     {0},
 };
@@ -279,11 +286,13 @@ const command embed_command = {
     .name = "embed",
     .summary = "turn pictures or texts into vectors",
     .operands = "{IMAGE... | --text=TEXT}",
-    .about =
-        "Writes one vector for each picture or text. Without --pool it is the model's own: the space "
-        "that pictures and texts share in CLIP and SigLIP (of length 1), else what its pooling gives. "
-        "cls is the class token, mean the mean of the patch tokens, map the attention pooling, tokens "
-        "all tokens one below the other.",
+    .about = "Writes one vector for each picture or text. Without --pool it is the model's own: "
+             "the space "
+             "that pictures and texts share in CLIP and SigLIP (of length 1), else what its "
+             "pooling gives. "
+             "cls is the class token, mean the mean of the patch tokens, map the attention "
+             "pooling, tokens "
+             "all tokens one below the other.",
     .groups = (const option_group *const[]){&result_options, &input_options, &model_options,
                                             &picture_options, &general_options, NULL},
     .examples = "  vitrine embed -m MODEL -o album.npy album\n"

@@ -12,8 +12,8 @@
 
 enum { PREFILL = 64 };
 
-/* A small generator with one 64-bit word of state (splitmix64: Steele, Lea & Flood 2014), so that a seed
- * gives the same text everywhere. */
+/* A small generator with one 64-bit word of state (splitmix64: Steele, Lea & Flood 2014), so that a
+ * seed gives the same text everywhere. */
 static double next_random(uint64_t *state) {
     uint64_t z = *state += 0x9e3779b97f4a7c15u;
     z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
@@ -44,17 +44,19 @@ static size_t sample(const float *logits, size_t n, double temperature, uint64_t
     return most_likely(logits, n);
 }
 
-/* ---- printing ---------------------------------------------------------------------------------- */
+/* ---- printing ----------------------------------------------------------------------------------
+ */
 
-/* The ids so far and how much of their text is printed: a token may hold half a character, which waits for
- * its other half. */
+/* The ids so far and how much of their text is printed: a token may hold half a character, which
+ * waits for its other half. */
 typedef struct transcript {
     const vt_tokenizer *tokenizer;
     int64_t *ids;
     size_t count, printed;
 } transcript;
 
-/* Bytes at the end of a text that are the replacement character: a character still to be completed. */
+/* Bytes at the end of a text that are the replacement character: a character still to be completed.
+ */
 static size_t incomplete_tail(const char *text, size_t size) {
     static const char replacement[] = "\xef\xbf\xbd";
     size_t tail = 0;
@@ -77,10 +79,12 @@ static void print_new(transcript *t, bool all) {
     vt_text_free(text);
 }
 
-/* ---- the command ------------------------------------------------------------------------------- */
+/* ---- the command -------------------------------------------------------------------------------
+ */
 
 /* Reads the prompt in chunks, then one token after another. */
-static int continue_text(transcript *t, vt_session *session, const vt_model *model, const settings *s) {
+static int continue_text(transcript *t, vt_session *session, const vt_model *model,
+                         const settings *s) {
     vt_error err = {0};
     vt_status status = VT_OK;
     size_t n = vt_model_vocab_size(model), last = 0;
@@ -174,10 +178,11 @@ const command generate_command = {
     .name = "generate",
     .summary = "continue a text",
     .operands = "PROMPT",
-    .about = "Prints the prompt and what the language model adds to it, as it is made. A model with a "
-             "sliding window goes on for ever in the same memory; another ends at --max-tokens.",
-    .groups = (const option_group *const[]){&generate_options, &text_model_options, &general_options,
-                                            NULL},
+    .about =
+        "Prints the prompt and what the language model adds to it, as it is made. A model with a "
+        "sliding window goes on for ever in the same memory; another ends at --max-tokens.",
+    .groups = (const option_group *const[]){&generate_options, &text_model_options,
+                                            &general_options, NULL},
     .examples = "  vitrine generate -m weights/positions/rope-window 'In the beginning'\n"
                 "  vitrine generate -m MODEL --temperature 0 -n 50 'The capital of France is'\n",
     .run = run,

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT
  *
- * vitrine perplexity: how well a language model predicts a text, at several lengths of context and with
- * several ways to stretch its positions.
+ * vitrine perplexity: how well a language model predicts a text, at several lengths of context and
+ * with several ways to stretch its positions.
  *
- * The text is cut into windows of the context's length that do not overlap; every token of a window but its
- * first is predicted from those before it.
+ * The text is cut into windows of the context's length that do not overlap; every token of a window
+ * but its first is predicted from those before it.
  */
 #include <math.h>
 #include <stdlib.h>
@@ -90,7 +90,8 @@ static int measure_context(work *w, cell *c, const vt_model *model) {
     return status ? model_failed(model, &err, perplexity_command.name) : EXIT_DONE;
 }
 
-/* ---- results ----------------------------------------------------------------------------------- */
+/* ---- results -----------------------------------------------------------------------------------
+ */
 
 /* Bits per byte where a token is a byte, else perplexity per token. */
 static double figure(const work *w, const cell *c) {
@@ -99,7 +100,8 @@ static double figure(const work *w, const cell *c) {
 }
 
 static const char *scaling_name(const work *w, size_t column) {
-    return w->settings->rope_scalings.count ? w->settings->rope_scalings.items[column] : "as trained";
+    return w->settings->rope_scalings.count ? w->settings->rope_scalings.items[column]
+                                            : "as trained";
 }
 
 static void print_table(const work *w, const cell *cells, size_t columns) {
@@ -136,10 +138,10 @@ static void print_json(const work *w, const cell *cells, size_t columns) {
     for (size_t i = 0; i < columns * w->num_contexts; i++) {
         const cell *c = &cells[i];
         double bits = c->possible && c->tokens ? c->bits / (double)c->tokens : NAN;
-        json_print(json_pack("{s:I, s:o, s:I, s:o, s:o}", "context", (json_int_t)c->context, "scaling",
-                             json_text(scaling_name(w, i / w->num_contexts)), "tokens",
-                             (json_int_t)c->tokens, "bits_per_token", json_number(bits), "perplexity",
-                             json_number(exp2(bits))));
+        json_print(json_pack("{s:I, s:o, s:I, s:o, s:o}", "context", (json_int_t)c->context,
+                             "scaling", json_text(scaling_name(w, i / w->num_contexts)), "tokens",
+                             (json_int_t)c->tokens, "bits_per_token", json_number(bits),
+                             "perplexity", json_number(exp2(bits))));
     }
 }
 
@@ -155,8 +157,8 @@ static int write_by_position(const work *w, const cell *cells, size_t columns, c
         const cell *c = &cells[i];
         for (size_t p = 1; c->possible && p < c->context; p++)
             if (c->predicted[p])
-                fprintf(file, "%zu,%s,%zu,%.6f\n", c->context, scaling_name(w, i / w->num_contexts), p,
-                        c->by_position[p] / (double)c->predicted[p]);
+                fprintf(file, "%zu,%s,%zu,%.6f\n", c->context, scaling_name(w, i / w->num_contexts),
+                        p, c->by_position[p] / (double)c->predicted[p]);
     }
     if (fclose(file) == 0)
         return EXIT_DONE;
@@ -179,7 +181,8 @@ static int print_results(const work *w, const cell *cells, size_t columns) {
     return output_flush() ? code : EXIT_SOME_FAILED;
 }
 
-/* ---- the command ------------------------------------------------------------------------------- */
+/* ---- the command -------------------------------------------------------------------------------
+ */
 
 static bool parse_contexts(work *w, const char *list) {
     for (const char *at = list; *at;) {
@@ -212,17 +215,17 @@ static int measure_all(work *w) {
     cell *cells = allocate(count, sizeof *cells);
     for (size_t i = 0; i < count; i++) {
         size_t context = w->contexts[i % w->num_contexts];
-        cells[i] = (cell){.context = context, .by_position = calloc(context, sizeof(double)),
+        cells[i] = (cell){.context = context,
+                          .by_position = calloc(context, sizeof(double)),
                           .predicted = calloc(context, sizeof(size_t))};
         w->total += w->num_ids / context * (context - 1);
     }
     progress_begin(&w->progress, w->total, w->settings->quiet);
     int code = EXIT_DONE;
     for (size_t column = 0; column < columns && code == EXIT_DONE; column++)
-        code = measure_column(w, cells + column * w->num_contexts,
-                              w->settings->rope_scalings.count
-                                  ? w->settings->rope_scalings.items[column]
-                                  : NULL);
+        code = measure_column(
+            w, cells + column * w->num_contexts,
+            w->settings->rope_scalings.count ? w->settings->rope_scalings.items[column] : NULL);
     progress_hide(&w->progress);
     if (code == EXIT_DONE)
         code = print_results(w, cells, columns);
@@ -249,7 +252,8 @@ static int read_ids(work *w, int64_t **ids, const char *path) {
         code = open_tokenizer(&tokenizer, model, &w->is_bytes);
     if (w->settings->max_bytes && w->num_bytes > w->settings->max_bytes)
         w->num_bytes = w->settings->max_bytes;
-    if (code == EXIT_DONE && vt_tokenizer_encode(tokenizer, text, w->num_bytes, false, ids, &w->num_ids, &err)) {
+    if (code == EXIT_DONE &&
+        vt_tokenizer_encode(tokenizer, text, w->num_bytes, false, ids, &w->num_ids, &err)) {
         complain(path, err.message);
         code = EXIT_SOME_FAILED;
     }
@@ -266,9 +270,10 @@ static int run(const settings *s) {
         return complain_usage(perplexity_command.name, "expected one file of text, found %zu",
                               s->num_operands);
     if (!parse_contexts(&w, s->contexts))
-        return complain_usage(perplexity_command.name,
-                              "--context: expected lengths of at least 2 tokens, such as 256,512, found '%s'",
-                              s->contexts);
+        return complain_usage(
+            perplexity_command.name,
+            "--context: expected lengths of at least 2 tokens, such as 256,512, found '%s'",
+            s->contexts);
     int code = read_ids(&w, &ids, s->operands[0]);
     w.ids = ids;
     if (code == EXIT_DONE)
@@ -295,11 +300,13 @@ const command perplexity_command = {
     .name = "perplexity",
     .summary = "measure how well a language model predicts a text",
     .operands = "FILE",
-    .about =
-        "Cuts the text into windows of each context length and prints what predicting it costs: bits "
-        "per byte for a model of bytes, else perplexity per token. Windows do not overlap, and every "
-        "token of a window but the first is predicted. With --rope-scaling the same is done for each "
-        "way to stretch rotary positions beyond the length that the model was trained on.",
+    .about = "Cuts the text into windows of each context length and prints what predicting it "
+             "costs: bits "
+             "per byte for a model of bytes, else perplexity per token. Windows do not overlap, "
+             "and every "
+             "token of a window but the first is predicted. With --rope-scaling the same is done "
+             "for each "
+             "way to stretch rotary positions beyond the length that the model was trained on.",
     .groups = (const option_group *const[]){&perplexity_options, &text_model_options,
                                             &general_options, NULL},
     .examples = "  vitrine perplexity -m weights/positions/rope weights/positions/heldout.txt\n"

@@ -2,8 +2,8 @@
  *
  * vitrine zeroshot: names what is in pictures, out of labels that are given as text.
  *
- * Each label is put into every template; the mean of the texts' unit vectors, scaled to length 1 again,
- * stands for the label (Radford et al. 2021, section 3.1.4).
+ * Each label is put into every template; the mean of the texts' unit vectors, scaled to length 1
+ * again, stands for the label (Radford et al. 2021, section 3.1.4).
  */
 #include <math.h>
 #include <stdlib.h>
@@ -132,7 +132,8 @@ static int embed_labels(work *w) {
     return code;
 }
 
-/* ---- label files: the vectors, and the names one a line ------------------------------------------ */
+/* ---- label files: the vectors, and the names one a line
+ * ------------------------------------------ */
 
 static int save_labels(const label_set *set, const char *path) {
     vt_error err = {0};
@@ -143,9 +144,17 @@ static int save_labels(const label_set *set, const char *path) {
     for (size_t i = 0; i < set->count; i++)
         used += (size_t)snprintf(names + used, size + 1 - used, "%s\n", set->names[i]);
     const vt_tensor tensors[] = {
-        {.name = "vectors", .dtype = VT_DTYPE_F32, .ndim = 2, .shape = {set->count, set->width},
-         .data = set->vectors, .size = set->count * set->width * sizeof(float)},
-        {.name = "names", .dtype = VT_DTYPE_U8, .ndim = 1, .shape = {size}, .data = names,
+        {.name = "vectors",
+         .dtype = VT_DTYPE_F32,
+         .ndim = 2,
+         .shape = {set->count, set->width},
+         .data = set->vectors,
+         .size = set->count * set->width * sizeof(float)},
+        {.name = "names",
+         .dtype = VT_DTYPE_U8,
+         .ndim = 1,
+         .shape = {size},
+         .data = names,
          .size = size},
     };
     vt_status status = vt_tensor_file_write(path, tensors, 2, &err);
@@ -185,7 +194,8 @@ static int load_labels(label_set *set, const char *path) {
     return fits ? EXIT_DONE : EXIT_SOME_FAILED;
 }
 
-/* ---- pictures ---------------------------------------------------------------------------------- */
+/* ---- pictures ----------------------------------------------------------------------------------
+ */
 
 static int compare_scores(const void *a, const void *b) {
     const vt_prediction *x = a, *y = b;
@@ -244,7 +254,8 @@ static int score_pictures(work *w) {
     return code;
 }
 
-/* ---- the command ------------------------------------------------------------------------------- */
+/* ---- the command -------------------------------------------------------------------------------
+ */
 
 static int run_with(work *w) {
     const settings *s = w->settings;
@@ -282,8 +293,10 @@ static int run(const settings *s) {
 static const option label_rows[] = {
     {0, "labels", "LIST|FILE", "the labels: \"a,b,c\", or a file with one a line",
      .parse = parse_text, FIELD(candidates)},
-    {0, "template", "TEXT", "what a label is put into, in place of {}; may be given several times "
-     "(default: a photo of a {})", .parse = parse_append, FIELD(templates)},
+    {0, "template", "TEXT",
+     "what a label is put into, in place of {}; may be given several times "
+     "(default: a photo of a {})",
+     .parse = parse_append, FIELD(templates)},
     {0, "save-labels", "FILE", "keep the labels' vectors for another time", .parse = parse_text,
      FIELD(save_labels)},
     {0, "load-labels", "FILE", "labels that were kept, instead of --labels", .parse = parse_text,
@@ -300,11 +313,7 @@ static const option result_rows[] = {
 };
 
 static const option input_rows[] = {
-    OPTION_FILES_FROM,
-    OPTION_SIZE,
-    OPTION_BATCH,
-    OPTION_THREADS,
-    {0},
+    OPTION_FILES_FROM, OPTION_SIZE, OPTION_BATCH, OPTION_THREADS, {0},
 };
 
 static const option_group label_options = {"Labels", label_rows};
@@ -315,11 +324,13 @@ const command zeroshot_command = {
     .name = "zeroshot",
     .summary = "name what is in pictures, out of labels given as text",
     .operands = "IMAGE...",
-    .about =
-        "Compares each picture with each label in the space that a model such as CLIP or SigLIP has "
-        "for both. Labels are put into one or more templates, whose vectors are averaged. Scores are "
-        "a softmax over the labels, or a sigmoid each where the model was trained so. A saved set of "
-        "labels needs no text tower the next time.",
+    .about = "Compares each picture with each label in the space that a model such as CLIP or "
+             "SigLIP has "
+             "for both. Labels are put into one or more templates, whose vectors are averaged. "
+             "Scores are "
+             "a softmax over the labels, or a sigmoid each where the model was trained so. A saved "
+             "set of "
+             "labels needs no text tower the next time.",
     .groups = (const option_group *const[]){&label_options, &result_options, &input_options,
                                             &text_model_options, &picture_options, &general_options,
                                             NULL},

@@ -13,7 +13,7 @@ typedef struct work {
     const settings *settings;
     vt_session *session;
     const file_list *files;
-    loader *loader;       /* NULL: each picture has a size of its own */
+    loader *loader; /* NULL: each picture has a size of its own */
     progress progress;
     size_t batch, floats; /* of one picture, at most */
     float *pixels;        /* [batch][floats] */
@@ -41,8 +41,8 @@ static void load_any_size(work *w, picture *p, size_t row) {
     p->width = image.width;
     p->height = image.height;
     if (!status)
-        status = vt_session_fit_size(w->session, &image, &w->heights[row], &w->widths[row],
-                                     &p->error);
+        status =
+            vt_session_fit_size(w->session, &image, &w->heights[row], &w->widths[row], &p->error);
     if (!status)
         status = vt_session_preprocess_to(w->session, pixels, &image, w->heights[row],
                                           w->widths[row], &p->error);
@@ -73,7 +73,8 @@ static void run_batch(work *w, size_t first, size_t count) {
     if (rows && w->loader)
         status = vt_session_forward(w->session, w->pixels, rows, &err);
     else if (rows)
-        status = vt_session_forward_naflex(w->session, w->starts, w->heights, w->widths, rows, &err);
+        status =
+            vt_session_forward_naflex(w->session, w->starts, w->heights, w->widths, rows, &err);
     progress_hide(&w->progress);
     for (size_t row = 0; row < rows; row++) {
         if (status)
@@ -103,8 +104,13 @@ int each_picture(vt_session *session, const vt_model *model, const settings *s, 
         files_add(&files, s->operands[i]);
     if (s->files_from)
         files_add_from(&files, s->files_from);
-    work w = {.settings = s, .session = session, .files = &files, .batch = s->batch, .fn = fn,
-              .user = user, .floats = vt_session_picture_floats(session)};
+    work w = {.settings = s,
+              .session = session,
+              .files = &files,
+              .batch = s->batch,
+              .fn = fn,
+              .user = user,
+              .floats = vt_session_picture_floats(session)};
     w.pixels = allocate(w.batch * w.floats, sizeof *w.pixels);
     w.pictures = allocate(w.batch, sizeof *w.pictures);
     w.heights = allocate(w.batch, sizeof *w.heights);

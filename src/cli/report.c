@@ -126,7 +126,9 @@ const char *report_format_name(size_t index) {
 }
 
 void report_begin(report *r, unsigned format, report_label_fn label, const void *labels) {
-    *r = (report){.format = &formats[format], .label = label, .labels = labels,
+    *r = (report){.format = &formats[format],
+                  .label = label,
+                  .labels = labels,
                   .screen = terminal_of(stdout)};
     if (r->format->begin)
         r->format->begin();

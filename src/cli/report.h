@@ -25,7 +25,7 @@ typedef struct report {
     const struct report_format *format;
     report_label_fn label;
     const void *labels; /* what `label` is called with */
-    terminal screen;       /* of standard output */
+    terminal screen;    /* of standard output */
     size_t num_written;
 } report;
 

@@ -107,10 +107,12 @@ static const char *pos_resize_choice(size_t index) {
 }
 
 #define OPTION_KERNELS                                                                             \
-    { 0, "kernels", "NAME",                                                                        \
-      "the instruction set to compute with: avx512, avx2, neon, scalar; "                          \
-      "without it, the fastest here",                                                              \
-      .parse = parse_text, FIELD(kernels) }
+    {                                                                                              \
+        0, "kernels", "NAME",                                                                      \
+            "the instruction set to compute with: avx512, avx2, neon, scalar; "                    \
+            "without it, the fastest here",                                                        \
+            .parse = parse_text, FIELD(kernels)                                                    \
+    }
 
 static const option model_rows[] = {
     {'m', "model", "MODEL",

@@ -52,10 +52,10 @@ typedef struct settings {
 extern const option_group model_options, text_model_options, picture_options, general_options;
 
 /* Values: each writes the field of that type and returns NULL, or says what was expected. */
-const char *parse_text(void *field, const char *text);  /* const char * */
-const char *parse_count(void *field, const char *text); /* size_t, at least 1 */
-const char *parse_size(void *field, const char *text);  /* size_t[2]: height, width */
-const char *parse_real(void *field, const char *text);  /* double, at least 0 */
+const char *parse_text(void *field, const char *text);   /* const char * */
+const char *parse_count(void *field, const char *text);  /* size_t, at least 1 */
+const char *parse_size(void *field, const char *text);   /* size_t[2]: height, width */
+const char *parse_real(void *field, const char *text);   /* double, at least 0 */
 const char *parse_append(void *field, const char *text); /* text_options: one more */
 
 /* Where an option's value goes, in a row of a table. */
@@ -71,12 +71,15 @@ const char *parse_append(void *field, const char *text); /* text_options: one mo
 #define FILES_FROM_HELP "also take what FILE lists, one a line; - is standard input"
 #define OPTION_FILES_FROM                                                                          \
     { 0, "files-from", "FILE", FILES_FROM_HELP, .parse = parse_text, FIELD(files_from) }
-#define ROPE_HELP "how rotary positions are stretched: linear, ntk, dynamic or yarn, and by how much"
+#define ROPE_HELP                                                                                  \
+    "how rotary positions are stretched: linear, ntk, dynamic or yarn, and by how much"
 #define OPTION_ROPE_SCALING                                                                        \
     { 0, "rope-scaling", "TYPE:FACTOR", ROPE_HELP, .parse = parse_text, FIELD(rope_scaling) }
 #define OPTION_ROPE_SCALINGS                                                                       \
-    { 0, "rope-scaling", "TYPE:FACTOR", ROPE_HELP "; may be given several times, none for none",   \
-      .parse = parse_append, FIELD(rope_scalings) }
+    {                                                                                              \
+        0, "rope-scaling", "TYPE:FACTOR", ROPE_HELP "; may be given several times, none for none", \
+            .parse = parse_append, FIELD(rope_scalings)                                            \
+    }
 #define BATCH_HELP "pictures in one forward pass"
 #define OPTION_BATCH                                                                               \
     { 0, "batch", "N", BATCH_HELP, .initial = "1", .parse = parse_count, FIELD(batch) }

@@ -33,8 +33,8 @@ static bool ends_with(const char *text, const char *suffix) {
     return n >= m && strcmp(text + n - m, suffix) == 0;
 }
 
-/* *out = the path of the first of `names` (which ends with NULL) that lies in the directory; NULL, and
- * no error, when none does. Running out of memory is not taken for a file that is not there. */
+/* *out = the path of the first of `names` (which ends with NULL) that lies in the directory; NULL,
+ * and no error, when none does. Running out of memory is not taken for a file that is not there. */
 static vt_status find_file(char **out, const char *directory, const char *const *names,
                            vt_error *err) {
     for (*out = NULL; *names; names++) {
@@ -78,7 +78,8 @@ static vt_status open_shard(vt_checkpoint *checkpoint, const char *path, vt_erro
     return status;
 }
 
-/* A shard's name comes from a file that may be hostile: it names a file of this directory or nothing. */
+/* A shard's name comes from a file that may be hostile: it names a file of this directory or
+ * nothing. */
 static vt_status check_shard_name(const vt_checkpoint *checkpoint, const char *tensor,
                                   const char *name, vt_error *err) {
     if (!name || !*name || strchr(name, '/') || name[0] == '.')

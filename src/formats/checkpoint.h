@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * A checkpoint as it lies on disk: one safetensors file, or the shards that model.safetensors.index.json
- * lists, with the JSON files beside them.
+ * A checkpoint as it lies on disk: one safetensors file, or the shards that
+ * model.safetensors.index.json lists, with the JSON files beside them.
  */
 #ifndef VT_FORMATS_CHECKPOINT_H
 #define VT_FORMATS_CHECKPOINT_H
@@ -24,8 +24,8 @@ const char *vt_checkpoint_config_path(const vt_checkpoint *checkpoint);
 /* The path of the weights, or of their index: what an error about a tensor names. */
 const char *vt_checkpoint_weights_path(const vt_checkpoint *checkpoint);
 
-/* Loads another JSON file of the directory; *out is NULL, and no error, when there is none. The caller
- * drops the reference. */
+/* Loads another JSON file of the directory; *out is NULL, and no error, when there is none. The
+ * caller drops the reference. */
 vt_status vt_checkpoint_load_json(json_t **out, const vt_checkpoint *checkpoint, const char *name,
                                   vt_error *err);
 

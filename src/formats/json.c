@@ -64,8 +64,9 @@ static const json_t *lookup(const vt_json_reader *reader, const char *key) {
 static void mismatch(vt_json_reader *reader, const char *key, const char *expected,
                      const json_t *found) {
     if (json_is_integer(found))
-        reader->status = vt_fail(reader->err, VT_ERR_FORMAT, "%s: \"%s\": expected %s, found %lld",
-                                 reader->where, key, expected, (long long)json_integer_value(found));
+        reader->status =
+            vt_fail(reader->err, VT_ERR_FORMAT, "%s: \"%s\": expected %s, found %lld",
+                    reader->where, key, expected, (long long)json_integer_value(found));
     else
         reader->status = vt_fail(reader->err, VT_ERR_FORMAT, "%s: \"%s\": expected %s, found %s",
                                  reader->where, key, expected, type_name(found));

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * Reading JSON configurations. A reader remembers the first error, so that a struct can be filled line by
- * line and checked once:
+ * Reading JSON configurations. A reader remembers the first error, so that a struct can be filled
+ * line by line and checked once:
  *
  *     vt_json_reader r = vt_json_reader_of(config, "config.json", err);
  *     size_t width = vt_json_size(&r, "hidden_size", 768);
@@ -16,15 +16,15 @@
 
 #include "vitrine.h"
 
-/* Parses a file (at most 64 MiB). The error line names the file, line and column. The caller drops the
- * reference with json_decref. VT_ERR_MISSING when there is no such file. */
+/* Parses a file (at most 64 MiB). The error line names the file, line and column. The caller drops
+ * the reference with json_decref. VT_ERR_MISSING when there is no such file. */
 vt_status vt_json_load(json_t **out, const char *path, vt_error *err);
 
 typedef struct vt_json_reader {
     const json_t *object; /* NULL reads as an empty object */
     const char *where;    /* for the error line: "config.json" or "config.json: model_args" */
     vt_error *err;
-    vt_status status;     /* the first error, VT_OK so far */
+    vt_status status; /* the first error, VT_OK so far */
 } vt_json_reader;
 
 vt_json_reader vt_json_reader_of(const json_t *object, const char *where, vt_error *err);

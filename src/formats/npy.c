@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * NumPy's .npy, version 1.0: magic, a Python dictionary padded with spaces to a multiple of 64 bytes, the
- * data. Source: numpy, lib/format.py (NEP 1).
+ * NumPy's .npy, version 1.0: magic, a Python dictionary padded with spaces to a multiple of 64
+ * bytes, the data. Source: numpy, lib/format.py (NEP 1).
  */
 #include <errno.h>
 #include <stdio.h>
@@ -31,7 +31,8 @@ static const char *type_code(vt_dtype dtype) {
     }
 }
 
-/* The whole header; returns its length. 512 bytes hold the longest: eight dimensions of twenty digits. */
+/* The whole header; returns its length. 512 bytes hold the longest: eight dimensions of twenty
+ * digits. */
 static size_t make_header(char out[512], const vt_tensor *tensor, const char *code) {
     char shape[256] = "";
     size_t used = 0;

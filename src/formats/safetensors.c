@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
  * The safetensors format: 8 bytes little-endian header length n, n bytes of JSON
- * {"name": {"dtype", "shape", "data_offsets": [begin, end]}, "__metadata__": {…}}, then the data. As the
- * reference does (huggingface/safetensors, src/tensor.rs), the tensors must cover the data exactly,
- * without holes or overlaps.
+ * {"name": {"dtype", "shape", "data_offsets": [begin, end]}, "__metadata__": {…}}, then the data.
+ * As the reference does (huggingface/safetensors, src/tensor.rs), the tensors must cover the data
+ * exactly, without holes or overlaps.
  */
 #include <errno.h>
 #include <jansson.h>
@@ -65,8 +65,8 @@ static vt_status parse_dtype(vt_dtype *out, const char *path, const char *name, 
 static vt_status parse_shape(vt_tensor *tensor, const char *path, const json_t *value,
                              vt_error *err) {
     if (!json_is_array(value) || json_array_size(value) > VT_MAX_DIMS)
-        return vt_fail(err, VT_ERR_FORMAT, "%s: %s: expected a shape of at most %d dimensions", path,
-                       tensor->name, VT_MAX_DIMS);
+        return vt_fail(err, VT_ERR_FORMAT, "%s: %s: expected a shape of at most %d dimensions",
+                       path, tensor->name, VT_MAX_DIMS);
     tensor->ndim = json_array_size(value);
     for (size_t i = 0; i < tensor->ndim; i++) {
         const json_t *dim = json_array_get(value, i);
@@ -87,16 +87,18 @@ static vt_status parse_offsets(size_t *begin, size_t *end, const char *path, con
     *begin = (size_t)json_integer_value(b);
     *end = (size_t)json_integer_value(e);
     if (*end > data_size)
-        return vt_fail(err, VT_ERR_FORMAT,
-                       "%s: %s: data ends at byte %zu, but the file holds %zu bytes of data (cut off?)",
-                       path, name, *end, data_size);
+        return vt_fail(
+            err, VT_ERR_FORMAT,
+            "%s: %s: data ends at byte %zu, but the file holds %zu bytes of data (cut off?)", path,
+            name, *end, data_size);
     return VT_OK;
 }
 
 static vt_status parse_tensor(vt_tensor *tensor, const char *path, const json_t *entry,
                               const unsigned char *data, size_t data_size, vt_error *err) {
     size_t begin = 0, end = 0, elements, bytes;
-    vt_status status = parse_dtype(&tensor->dtype, path, tensor->name, json_object_get(entry, "dtype"), err);
+    vt_status status =
+        parse_dtype(&tensor->dtype, path, tensor->name, json_object_get(entry, "dtype"), err);
     if (!status)
         status = parse_shape(tensor, path, json_object_get(entry, "shape"), err);
     if (!status)
@@ -106,7 +108,8 @@ static vt_status parse_tensor(vt_tensor *tensor, const char *path, const json_t 
         return status;
     if (!vt_product(tensor->shape, tensor->ndim, &elements) ||
         !vt_mul_size(elements, dtypes[tensor->dtype].size, &bytes))
-        return vt_fail(err, VT_ERR_FORMAT, "%s: %s: its shape's size overflows", path, tensor->name);
+        return vt_fail(err, VT_ERR_FORMAT, "%s: %s: its shape's size overflows", path,
+                       tensor->name);
     if (bytes != end - begin)
         return vt_fail(err, VT_ERR_FORMAT,
                        "%s: %s: its shape in %s takes %zu bytes, data_offsets give %zu", path,
@@ -245,7 +248,8 @@ const vt_tensor *vt_tensor_file_find(const vt_tensor_file *file, const char *nam
     return found ? *found : NULL;
 }
 
-/* ---- writing ----------------------------------------------------------------------------------- */
+/* ---- writing -----------------------------------------------------------------------------------
+ */
 
 /* What the format cannot hold, and vt_tensor_file_open would not take back. */
 static vt_status check_writable(const char *path, const vt_tensor *tensor, vt_error *err) {
@@ -298,8 +302,8 @@ static vt_status fill_header(json_t *header, const char *path, const vt_tensor *
 static vt_status header_text(char **out, size_t *length, const char *path, const vt_tensor *tensors,
                              size_t count, vt_error *err) {
     json_t *header = json_object();
-    vt_status status = header ? fill_header(header, path, tensors, count, err)
-                              : vt_fail_memory(err, path, count);
+    vt_status status =
+        header ? fill_header(header, path, tensors, count, err) : vt_fail_memory(err, path, count);
     size_t used = status ? 0 : json_dumpb(header, NULL, 0, JSON_COMPACT);
     if (!status) {
         *length = (used + 7) / 8 * 8;

@@ -19,7 +19,7 @@
 #define STBI_NO_STDIO
 #define STBI_FAILURE_USERMSG
 #define STBI_MALLOC(size) noted(vt_malloc(size, 1))
-#define STBI_REALLOC_SIZED(memory, old_size, new_size) \
+#define STBI_REALLOC_SIZED(memory, old_size, new_size)                                             \
     noted(vt_realloc(memory, old_size, new_size, 1))
 #define STBI_FREE(memory) vt_free(memory)
 #define STB_IMAGE_STATIC

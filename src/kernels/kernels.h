@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * The arithmetic, one table of functions an instruction set. A model chooses its table once, from what
- * the processor has (vt_kernels_select); every table computes the same within rounding, which
+ * The arithmetic, one table of functions an instruction set. A model chooses its table once, from
+ * what the processor has (vt_kernels_select); every table computes the same within rounding, which
  * tests/test_kernels.c checks on random shapes and tails.
  *
  * All matrices are row-major F32; a leading dimension `ld` is counted in floats.
@@ -32,9 +32,9 @@ typedef struct vt_kernels {
     /* The micro-tile: gemm works on `mr` rows of A and `nr` columns of B at a time. */
     size_t mr, nr;
 
-    /* C[m][n] = A[m][k] B[k][n]  (+ C when `accumulate`). B is packed into ceil(n / nr) panels, panel p
-     * holding columns p*nr.. as [k][nr], zero beyond n (vt_pack_panels). Any m, n, k >= 1; writes only
-     * the n columns of C. Single-threaded: callers tile and share out. */
+    /* C[m][n] = A[m][k] B[k][n]  (+ C when `accumulate`). B is packed into ceil(n / nr) panels,
+     * panel p holding columns p*nr.. as [k][nr], zero beyond n (vt_pack_panels). Any m, n, k >= 1;
+     * writes only the n columns of C. Single-threaded: callers tile and share out. */
     void (*gemm)(size_t m, size_t n, size_t k, const float *a, size_t lda, const float *b, float *c,
                  size_t ldc, bool accumulate);
 
@@ -60,8 +60,8 @@ typedef struct vt_kernels {
     /* x = act(x) * y: the gated MLP's product. */
     void (*activate_mul)(float *x, const float *y, size_t n, vt_activation act);
 
-    /* y = act(x + bias) * scale + residual, all [n]: what follows a linear layer's product. Any of bias,
-     * scale and residual may be NULL. residual may be y, x may not. */
+    /* y = act(x + bias) * scale + residual, all [n]: what follows a linear layer's product. Any of
+     * bias, scale and residual may be NULL. residual may be y, x may not. */
     void (*epilogue)(float *y, const float *x, size_t n, const float *bias, vt_activation act,
                      const float *scale, const float *residual);
 
@@ -70,8 +70,8 @@ typedef struct vt_kernels {
     void (*bf16_to_f32)(float *out, const uint16_t *in, size_t n);
 } vt_kernels;
 
-/* The table of that name, or the fastest that this processor has for NULL. VT_ERR_UNSUPPORTED when the
- * processor lacks it, VT_ERR_ARGUMENT when there is none of that name. */
+/* The table of that name, or the fastest that this processor has for NULL. VT_ERR_UNSUPPORTED when
+ * the processor lacks it, VT_ERR_ARGUMENT when there is none of that name. */
 vt_status vt_kernels_select(const vt_kernels **out, const char *name, vt_error *err);
 
 /* The tables compiled in that this processor can run, fastest first; NULL past the end. */

@@ -17,9 +17,9 @@ typedef struct vt_packed {
 /* Floats in the panels of a k x n operand; false when that does not fit in a size_t. */
 bool vt_packed_size(const vt_kernels *kernels, size_t n, size_t k, size_t *floats);
 
-/* Packs rows [row, row + rows) of `out` from W[rows][k] (leading dimension k). A fused qkv layer, say,
- * is packed from three. `out` must hold panels for out->n rows. Rows never written must be zeroed by the
- * caller (vt_packed_create does). */
+/* Packs rows [row, row + rows) of `out` from W[rows][k] (leading dimension k). A fused qkv layer,
+ * say, is packed from three. `out` must hold panels for out->n rows. Rows never written must be
+ * zeroed by the caller (vt_packed_create does). */
 void vt_pack_rows(const vt_kernels *kernels, vt_packed *out, size_t row, const float *weight,
                   size_t rows);
 
@@ -42,8 +42,8 @@ typedef struct vt_epilogue {
     const float *residual; /* [m][n] with leading dimension ldy, or NULL: + residual; may be y */
 } vt_epilogue;
 
-/* Y[m][n] = epilogue(X[m][k] W^T), shared out over the pool. x and y do not overlap. Does not allocate;
- * a task takes 160 KiB of its thread's stack. */
+/* Y[m][n] = epilogue(X[m][k] W^T), shared out over the pool. x and y do not overlap. Does not
+ * allocate; a task takes 160 KiB of its thread's stack. */
 void vt_linear(const vt_kernels *kernels, vt_pool *pool, float *y, size_t ldy, const float *x,
                size_t ldx, size_t m, const vt_packed *weight, const vt_epilogue *epilogue);
 

@@ -7,7 +7,8 @@
 #include "base/error.h"
 #include "base/memory.h"
 
-/* ---- names ------------------------------------------------------------------------------------- */
+/* ---- names -------------------------------------------------------------------------------------
+ */
 
 /* "@encoder.layer.#.output" with block 3 and suffix ".weight": "vit.encoder.layer.3.output.weight";
  * "attn.in_proj_", as torch.nn.MultiheadAttention has it, becomes "attn.in_proj_weight". */
@@ -53,7 +54,9 @@ static const vt_tensor *find_with_prefix(const vt_binder *b, const char *prefix,
 static const char *legacy_suffix(vt_part part, const char *suffix) {
     if (part < VT_PART_PRE_NORM)
         return NULL;
-    return strcmp(suffix, ".weight") == 0 ? ".gamma" : strcmp(suffix, ".bias") == 0 ? ".beta" : NULL;
+    return strcmp(suffix, ".weight") == 0 ? ".gamma"
+           : strcmp(suffix, ".bias") == 0 ? ".beta"
+                                          : NULL;
 }
 
 const vt_tensor *vt_bind_find(const vt_binder *b, vt_part part, size_t block, const char *suffix,
@@ -93,7 +96,9 @@ static const char *find_prefix(const vt_binder *b) {
         vt_part part;
         const char *suffix;
     } witnesses[] = {
-        {VT_PART_POS_EMBED, ""}, {VT_PART_TOKEN_EMBED, ""}, {VT_PART_NORM1, ".weight"},
+        {VT_PART_POS_EMBED, ""},
+        {VT_PART_TOKEN_EMBED, ""},
+        {VT_PART_NORM1, ".weight"},
         {VT_PART_PATCH, ".weight"},
     };
     char name[VT_MAX_TENSOR_NAME];
@@ -113,7 +118,8 @@ void vt_bind_tower(vt_binder *b, const vt_tensor_name *names, const vt_encoder_c
     b->norm_bias = vt_bind_any_block_has(b, VT_PART_NORM1, ".bias");
 }
 
-/* ---- checks and conversion --------------------------------------------------------------------- */
+/* ---- checks and conversion ---------------------------------------------------------------------
+ */
 
 static void format_shape(char *out, size_t size, const size_t *shape, size_t ndim) {
     size_t used = (size_t)snprintf(out, size, "[");
@@ -123,7 +129,8 @@ static void format_shape(char *out, size_t size, const size_t *shape, size_t ndi
         snprintf(out + used, size - used, "]");
 }
 
-/* Leading dimensions of 1 do not count: a class token is [1, 1, width] in one file, [width] in another. */
+/* Leading dimensions of 1 do not count: a class token is [1, 1, width] in one file, [width] in
+ * another. */
 static bool has_shape(const vt_tensor *tensor, const size_t *shape, size_t ndim) {
     size_t skip = 0;
     while (tensor->ndim - skip > ndim && tensor->shape[skip] == 1)
@@ -138,14 +145,15 @@ void vt_bind_check(vt_binder *b, const vt_tensor *tensor, const size_t *shape, s
     const char *path = vt_checkpoint_weights_path(b->checkpoint);
     if (tensor->dtype != VT_DTYPE_F32 && tensor->dtype != VT_DTYPE_F16 &&
         tensor->dtype != VT_DTYPE_BF16) {
-        b->status = vt_fail(b->err, VT_ERR_UNSUPPORTED, "%s: %s: expected F32, F16 or BF16, found %s",
-                            path, tensor->name, vt_dtype_name(tensor->dtype));
+        b->status =
+            vt_fail(b->err, VT_ERR_UNSUPPORTED, "%s: %s: expected F32, F16 or BF16, found %s", path,
+                    tensor->name, vt_dtype_name(tensor->dtype));
     } else if (!has_shape(tensor, shape, ndim)) {
         char expected[128], found[128];
         format_shape(expected, sizeof expected, shape, ndim);
         format_shape(found, sizeof found, tensor->shape, tensor->ndim);
-        b->status = vt_fail(b->err, VT_ERR_SHAPE, "%s: %s: expected %s, found %s", path, tensor->name,
-                            expected, found);
+        b->status = vt_fail(b->err, VT_ERR_SHAPE, "%s: %s: expected %s, found %s", path,
+                            tensor->name, expected, found);
     }
 }
 
@@ -180,7 +188,8 @@ void vt_bind_load(vt_binder *b, float *out, const vt_tensor *tensor, const size_
     mark_used(b, tensor, elements);
 }
 
-/* ---- ownership --------------------------------------------------------------------------------- */
+/* ---- ownership ---------------------------------------------------------------------------------
+ */
 
 void *vt_bind_own(vt_binder *b, size_t count, size_t size) {
     vt_weights *out = b->out;
@@ -206,7 +215,8 @@ void *vt_bind_own(vt_binder *b, size_t count, size_t size) {
     return memory;
 }
 
-/* ---- parts ------------------------------------------------------------------------------------- */
+/* ---- parts -------------------------------------------------------------------------------------
+ */
 
 const float *vt_bind_floats(vt_binder *b, vt_part part, size_t block, const char *suffix,
                             const size_t *shape, size_t ndim) {
@@ -223,7 +233,8 @@ const float *vt_bind_floats(vt_binder *b, vt_part part, size_t block, const char
     return out;
 }
 
-const float *vt_bind_vector(vt_binder *b, vt_part part, size_t block, const char *suffix, size_t n) {
+const float *vt_bind_vector(vt_binder *b, vt_part part, size_t block, const char *suffix,
+                            size_t n) {
     return vt_bind_floats(b, part, block, suffix, &n, 1);
 }
 
@@ -279,7 +290,8 @@ void vt_bind_pack_transposed(vt_binder *b, vt_packed *out, const vt_tensor *tens
     vt_bind_create_packed(b, out, n, k);
     if (b->status || !tensor || !vt_mul_size(n, k, &elements))
         return;
-    float *weight = vt_malloc(elements, sizeof *weight), *turned = vt_malloc(elements, sizeof *turned);
+    float *weight = vt_malloc(elements, sizeof *weight),
+          *turned = vt_malloc(elements, sizeof *turned);
     if (!weight || !turned)
         b->status = vt_fail_memory(b->err, "a weight", elements * sizeof *weight);
     if (!b->status)
@@ -307,6 +319,7 @@ void vt_bind_dense(vt_binder *b, vt_dense *out, vt_part part, size_t block, size
         out->bias = vt_bind_vector(b, part, block, ".bias", n);
 }
 
-void vt_bind_block_dense(vt_binder *b, vt_dense *out, vt_part part, size_t block, size_t n, size_t k) {
+void vt_bind_block_dense(vt_binder *b, vt_dense *out, vt_part part, size_t block, size_t n,
+                         size_t k) {
     vt_bind_dense(b, out, part, block, n, k, vt_bind_any_block_has(b, part, ".bias"));
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * Finding, checking and converting the tensors of a checkpoint: what vt_weights_bind is written with.
+ * Finding, checking and converting the tensors of a checkpoint: what vt_weights_bind is written
+ * with.
  *
  *     bind_norm(&b, &block->norm1, VT_PART_NORM1, i, width);
  *     bind_block_dense(&b, &block->proj, VT_PART_PROJ, i, width, q_width);
@@ -31,8 +32,8 @@ typedef struct vt_binder {
 /* Turns to a tower: finds its prefix, and whether its norms have biases. */
 void vt_bind_tower(vt_binder *b, const vt_tensor_name *names, const vt_encoder_config *encoder);
 
-/* The tensor of a part; NULL when the checkpoint has none. `name` (VT_MAX_TENSOR_NAME) is what it is, or
- * should be, called. */
+/* The tensor of a part; NULL when the checkpoint has none. `name` (VT_MAX_TENSOR_NAME) is what it
+ * is, or should be, called. */
 const vt_tensor *vt_bind_find(const vt_binder *b, vt_part part, size_t block, const char *suffix,
                               char *name);
 
@@ -42,15 +43,17 @@ const vt_tensor *vt_bind_require(vt_binder *b, vt_part part, size_t block, const
 /* Whether some block has the part: then all must. */
 bool vt_bind_any_block_has(const vt_binder *b, vt_part part, const char *suffix);
 
-/* Memory that lives as long as the weights, zeroed; NULL, and the status set, when there is none. */
+/* Memory that lives as long as the weights, zeroed; NULL, and the status set, when there is none.
+ */
 void *vt_bind_own(vt_binder *b, size_t count, size_t size);
 
-/* Sets the status unless a tensor is float and has that shape (leading dimensions of 1 aside): called before
- * memory of that size is asked for. Nothing to check where the tensor is NULL. */
+/* Sets the status unless a tensor is float and has that shape (leading dimensions of 1 aside):
+ * called before memory of that size is asked for. Nothing to check where the tensor is NULL. */
 void vt_bind_check(vt_binder *b, const vt_tensor *tensor, const size_t *shape, size_t ndim);
 
 /* out = a tensor, in F32, of that shape. */
-void vt_bind_load(vt_binder *b, float *out, const vt_tensor *tensor, const size_t *shape, size_t ndim);
+void vt_bind_load(vt_binder *b, float *out, const vt_tensor *tensor, const size_t *shape,
+                  size_t ndim);
 
 /* A parameter of that shape, owned by the weights. */
 const float *vt_bind_floats(vt_binder *b, vt_part part, size_t block, const char *suffix,
@@ -74,6 +77,7 @@ void vt_bind_dense(vt_binder *b, vt_dense *out, vt_part part, size_t block, size
                    bool has_bias);
 
 /* The same in a block: it has a bias if some block's has. */
-void vt_bind_block_dense(vt_binder *b, vt_dense *out, vt_part part, size_t block, size_t n, size_t k);
+void vt_bind_block_dense(vt_binder *b, vt_dense *out, vt_part part, size_t block, size_t n,
+                         size_t k);
 
 #endif

@@ -28,8 +28,8 @@ static void pack_by_head(vt_binder *b, vt_dense *out, size_t block) {
     out->bias = sorted;
 }
 
-/* Query, key and value as three tensors, packed one below the other. A bias that a model leaves out (key's
- * in some) is zero. */
+/* Query, key and value as three tensors, packed one below the other. A bias that a model leaves out
+ * (key's in some) is zero. */
 static void bind_split_qkv(vt_binder *b, vt_dense *out, size_t block) {
     static const vt_part parts[] = {VT_PART_Q, VT_PART_K, VT_PART_V};
     const vt_attention_shape *shape = &b->encoder->attention;
@@ -37,12 +37,13 @@ static void bind_split_qkv(vt_binder *b, vt_dense *out, size_t block) {
     const size_t heights[] = {q, kv, kv};
     size_t width = b->encoder->width, row = 0;
     float *bias = NULL;
-    vt_bind_check(b, vt_bind_require(b, VT_PART_Q, block, ".weight"), (const size_t[]){q, width}, 2);
+    vt_bind_check(b, vt_bind_require(b, VT_PART_Q, block, ".weight"), (const size_t[]){q, width},
+                  2);
     vt_bind_create_packed(b, &out->weight, q + 2 * kv, width);
     for (size_t i = 0; i < 3; i++) {
         const size_t matrix[] = {heights[i], width};
-        vt_bind_pack(b, &out->weight, row, heights[i], vt_bind_require(b, parts[i], block, ".weight"),
-                     matrix, 2);
+        vt_bind_pack(b, &out->weight, row, heights[i],
+                     vt_bind_require(b, parts[i], block, ".weight"), matrix, 2);
         if (vt_bind_any_block_has(b, parts[i], ".bias")) {
             const vt_tensor *tensor = vt_bind_require(b, parts[i], block, ".bias");
             if (!bias)

@@ -17,7 +17,8 @@ static double log_sum_exp(const float *logits, size_t n) {
     return max + log(sum);
 }
 
-/* Inserts a class into the `count` best so far, of at most k. Equal logits keep the lower index first. */
+/* Inserts a class into the `count` best so far, of at most k. Equal logits keep the lower index
+ * first. */
 static size_t insert(vt_prediction *best, size_t count, size_t k, size_t index, float logit) {
     if (count == k && !(logit > best[k - 1].score))
         return count;
@@ -37,13 +38,14 @@ size_t vt_model_top_k(const vt_model *model, const float *logits, vt_prediction 
     double total = log_sum_exp(logits, n);
     for (size_t i = 0; i < count; i++) {
         double logit = (double)out[i].score;
-        out[i].score = (float)(model->config.multi_label ? 1 / (1 + exp(-logit)) : exp(logit - total));
+        out[i].score =
+            (float)(model->config.multi_label ? 1 / (1 + exp(-logit)) : exp(logit - total));
     }
     return count;
 }
 
-vt_status vt_classify_image(vt_session *session, const vt_image *image, vt_prediction *out, size_t k,
-                            vt_error *err) {
+vt_status vt_classify_image(vt_session *session, const vt_image *image, vt_prediction *out,
+                            size_t k, vt_error *err) {
     size_t height, width, floats;
     vt_session_input_size(session, &height, &width);
     if (!vt_session_logits(session))

@@ -36,7 +36,8 @@ typedef struct size_rule {
     size_t value, min, max;
 } size_rule;
 
-static vt_status check_sizes(const size_rule *rules, size_t count, const char *where, vt_error *err) {
+static vt_status check_sizes(const size_rule *rules, size_t count, const char *where,
+                             vt_error *err) {
     for (size_t i = 0; i < count; i++)
         if (rules[i].value < rules[i].min || rules[i].value > rules[i].max)
             return vt_fail(err, VT_ERR_UNSUPPORTED, "%s: %s: expected %zu to %zu, found %zu", where,
@@ -78,8 +79,8 @@ static vt_status check_vision(const vt_config *config, const char *where, vt_err
     vt_status status = check_encoder(&vision->encoder, where, err);
     if (!status)
         status = check_sizes(rules, sizeof rules / sizeof rules[0], where, err);
-    if (!status && vision->naflex && (config->preprocess.max_num_patches == 0 ||
-                                      config->preprocess.max_num_patches > MAX_DIM))
+    if (!status && vision->naflex &&
+        (config->preprocess.max_num_patches == 0 || config->preprocess.max_num_patches > MAX_DIM))
         status = vt_fail(err, VT_ERR_UNSUPPORTED, "%s: a budget of %zu patches", where,
                          config->preprocess.max_num_patches);
     if (!status && vision->pos_is_sincos &&
@@ -90,12 +91,14 @@ static vt_status check_vision(const vt_config *config, const char *where, vt_err
     if (!status && vision->pooling == VT_POOL_TOKEN && vision->num_class_tokens == 0)
         status = vt_fail(err, VT_ERR_UNSUPPORTED, "%s: pools the class token, but has none", where);
     if (!status && vision->has_rope &&
-        (vision->rope.pairs * 2 != vision->encoder.attention.head_dim || vision->rope.pairs % 2 != 0))
-        status = vt_fail(err, VT_ERR_UNSUPPORTED, "%s: 2D rotary positions need heads of 4n channels",
-                         where);
-    if (!status && vision->has_rope && !(vision->rope.theta >= 1 && vision->rope.theta <= MAX_THETA))
-        status = vt_fail(err, VT_ERR_UNSUPPORTED, "%s: rotary base: expected 1 to %g, found %g", where,
-                         MAX_THETA, vision->rope.theta);
+        (vision->rope.pairs * 2 != vision->encoder.attention.head_dim ||
+         vision->rope.pairs % 2 != 0))
+        status = vt_fail(err, VT_ERR_UNSUPPORTED,
+                         "%s: 2D rotary positions need heads of 4n channels", where);
+    if (!status && vision->has_rope &&
+        !(vision->rope.theta >= 1 && vision->rope.theta <= MAX_THETA))
+        status = vt_fail(err, VT_ERR_UNSUPPORTED, "%s: rotary base: expected 1 to %g, found %g",
+                         where, MAX_THETA, vision->rope.theta);
     return status;
 }
 
@@ -126,7 +129,8 @@ vt_status vt_config_check(const vt_config *config, const char *where, vt_error *
     if (!status && config->has_text)
         status = check_text(config, where, err);
     if (!status && config->embed_dim > MAX_DIM)
-        status = vt_fail(err, VT_ERR_UNSUPPORTED, "%s: projection width: expected 0 to %d, found %zu",
-                         where, MAX_DIM, config->embed_dim);
+        status =
+            vt_fail(err, VT_ERR_UNSUPPORTED, "%s: projection width: expected 0 to %d, found %zu",
+                    where, MAX_DIM, config->embed_dim);
     return status;
 }

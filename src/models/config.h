@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * What a model is, once its configuration has been understood: plain numbers and choices, no names of
- * tensors and no weights. A family (models/family.h) fills it in, the rest of the library reads it.
+ * What a model is, once its configuration has been understood: plain numbers and choices, no names
+ * of tensors and no weights. A family (models/family.h) fills it in, the rest of the library reads
+ * it.
  */
 #ifndef VT_MODELS_CONFIG_H
 #define VT_MODELS_CONFIG_H
@@ -17,12 +18,13 @@ typedef struct vt_vision_config {
 
     /* Input, as trained. The grid is image / patch_size, rounded down. */
     size_t image_height, image_width;
-    size_t input_height, input_width; /* what its own preprocessing makes, where that differs (DINOv2) */
+    size_t input_height,
+        input_width; /* what its own preprocessing makes, where that differs (DINOv2) */
     size_t patch_size;
-    size_t run_patch_size;    /* as run: patch_size, or what the caller wants (FlexiViT) */
+    size_t run_patch_size; /* as run: patch_size, or what the caller wants (FlexiViT) */
     bool patch_bias;
     bool patch_channels_last; /* the patch layer is a linear one over [row][column][channel] */
-    bool naflex;              /* each picture keeps its aspect, within a budget of patches (SigLIP 2) */
+    bool naflex; /* each picture keeps its aspect, within a budget of patches (SigLIP 2) */
 
     /* Prefix tokens, in this order; the first num_pos_prefix have a row in the position table. */
     size_t num_class_tokens, num_distill_tokens, num_registers;
@@ -34,7 +36,7 @@ typedef struct vt_vision_config {
     vt_pos_resize pos_resize; /* the family's own rule, never AUTO */
     bool has_rope;
     vt_rope2d_config rope;
-    bool has_grid_bias;       /* BEiT's table of relative positions, in each block */
+    bool has_grid_bias;             /* BEiT's table of relative positions, in each block */
     vt_pos_resize grid_bias_resize; /* the family's own rule for that, never AUTO */
 
     bool pre_norm;   /* a norm between the embeddings and the first block */
@@ -49,11 +51,11 @@ typedef struct vt_vision_config {
 /* What stands for a whole text. */
 typedef enum vt_text_pooling {
     VT_TEXT_POOL_NONE = 0,
-    VT_TEXT_POOL_FIRST,  /* BERT's [CLS] */
-    VT_TEXT_POOL_MEAN,   /* of the tokens that are no padding */
-    VT_TEXT_POOL_LAST,   /* SigLIP */
-    VT_TEXT_POOL_EOS,    /* the first end-of-text token (CLIP) */
-    VT_TEXT_POOL_ARGMAX  /* the token of the largest id (CLIP as first published) */
+    VT_TEXT_POOL_FIRST, /* BERT's [CLS] */
+    VT_TEXT_POOL_MEAN,  /* of the tokens that are no padding */
+    VT_TEXT_POOL_LAST,  /* SigLIP */
+    VT_TEXT_POOL_EOS,   /* the first end-of-text token (CLIP) */
+    VT_TEXT_POOL_ARGMAX /* the token of the largest id (CLIP as first published) */
 } vt_text_pooling;
 
 /* A tower that takes tokens: a text encoder, or a language model. */
@@ -61,14 +63,14 @@ typedef struct vt_text_config {
     vt_encoder_config encoder;
 
     size_t vocab_size, max_positions;
-    size_t num_token_types;   /* a learned vector a type; 0: none */
-    float embed_scale;        /* of token embeddings; 0 means 1 */
+    size_t num_token_types; /* a learned vector a type; 0: none */
+    float embed_scale;      /* of token embeddings; 0 means 1 */
 
-    bool has_pos_embed;       /* a learned table of max_positions rows */
-    bool has_sinusoids;       /* Vaswani et al. 2017, computed */
+    bool has_pos_embed; /* a learned table of max_positions rows */
+    bool has_sinusoids; /* Vaswani et al. 2017, computed */
     bool has_rope;
     vt_rope_config rope;
-    double local_rope_theta;  /* of the blocks with a window, where it differs; 0: the same */
+    double local_rope_theta; /* of the blocks with a window, where it differs; 0: the same */
     bool has_alibi;
     vt_alibi_order alibi_order;
     double alibi_max_bias;
@@ -79,14 +81,14 @@ typedef struct vt_text_config {
     bool final_norm;
 
     vt_text_pooling pooling;
-    int64_t eos_token;        /* -1: none is named */
-    size_t pad_length;        /* texts are padded to it, without a mask (SigLIP); 0: they are not */
+    int64_t eos_token; /* -1: none is named */
+    size_t pad_length; /* texts are padded to it, without a mask (SigLIP); 0: they are not */
     int64_t pad_token;
-    size_t pooler_width;      /* of a linear layer after pooling (BERT, SigLIP); 0: there is none */
+    size_t pooler_width; /* of a linear layer after pooling (BERT, SigLIP); 0: there is none */
     vt_activation pooler_act;
 
     bool has_lm_head;
-    bool tied_lm_head;        /* logits from the token embeddings themselves */
+    bool tied_lm_head; /* logits from the token embeddings themselves */
 } vt_text_config;
 
 typedef struct vt_config {
@@ -96,14 +98,14 @@ typedef struct vt_config {
     vt_vision_config vision;
     vt_text_config text;
 
-    size_t num_classes;       /* 0: no classifier */
-    bool distill_head;        /* logits: the mean of two heads, on the class and distillation tokens */
-    bool head_takes_mean;     /* the head takes [class token, mean of patch tokens] (DINOv2) */
-    bool multi_label;         /* scores are sigmoids */
+    size_t num_classes;   /* 0: no classifier */
+    bool distill_head;    /* logits: the mean of two heads, on the class and distillation tokens */
+    bool head_takes_mean; /* the head takes [class token, mean of patch tokens] (DINOv2) */
+    bool multi_label;     /* scores are sigmoids */
 
-    size_t embed_dim;         /* of the space that pictures and text share; 0: there is none */
+    size_t embed_dim; /* of the space that pictures and text share; 0: there is none */
     bool vision_projection, text_projection;
-    bool has_logit_bias;      /* SigLIP: and scores of pairs are sigmoids */
+    bool has_logit_bias; /* SigLIP: and scores of pairs are sigmoids */
 
     vt_preprocess preprocess;
 } vt_config;
@@ -113,15 +115,16 @@ size_t vt_config_pooled_width(const vt_text_config *config);
 
 size_t vt_config_num_prefix(const vt_vision_config *config);
 
-/* The size of a picture that nobody gives another: input_height x input_width, else the native one. */
+/* The size of a picture that nobody gives another: input_height x input_width, else the native one.
+ */
 void vt_config_input_size(const vt_vision_config *config, size_t *height, size_t *width);
 
 /* Rows and columns of patches at the native size, and their product. */
 void vt_config_native_grid(const vt_vision_config *config, size_t *grid_h, size_t *grid_w);
 size_t vt_config_num_patches(const vt_vision_config *config);
 
-/* Every size is in range and fits with the others, so that the layers need not check: at least 1, at most
- * what a size_t can index once multiplied. `where` is the configuration's path. */
+/* Every size is in range and fits with the others, so that the layers need not check: at least 1,
+ * at most what a size_t can index once multiplied. `where` is the configuration's path. */
 vt_status vt_config_check(const vt_config *config, const char *where, vt_error *err);
 
 #endif

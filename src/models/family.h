@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * A family of models is one const descriptor: how its configuration is recognised and read, and what its
- * tensors are called. Nothing else in the library knows of families.
+ * A family of models is one const descriptor: how its configuration is recognised and read, and
+ * what its tensors are called. Nothing else in the library knows of families.
  */
 #ifndef VT_MODELS_FAMILY_H
 #define VT_MODELS_FAMILY_H
@@ -9,9 +9,9 @@
 #include "formats/checkpoint.h"
 #include "models/config.h"
 
-/* The parts of a model that tensors are bound to. Of a linear layer or norm the table has the NAME that
- * NAME.weight and NAME.bias begin with (or NAME_ of NAME_weight and NAME_bias); of a bare parameter the
- * whole name. */
+/* The parts of a model that tensors are bound to. Of a linear layer or norm the table has the NAME
+ * that NAME.weight and NAME.bias begin with (or NAME_ of NAME_weight and NAME_bias); of a bare
+ * parameter the whole name. */
 typedef enum vt_part {
     VT_PART_NONE = 0, /* ends a table */
     /* bare parameters */
@@ -24,7 +24,7 @@ typedef enum vt_part {
     VT_PART_T5_BIAS,
     VT_PART_GRID_BIAS,
     VT_PART_GRID_BIAS_SHARED, /* one table for all blocks, added to their own where they have any */
-    VT_PART_Q_BIAS, /* of a fused qkv whose key has none (BEiT, EVA-02) */
+    VT_PART_Q_BIAS,           /* of a fused qkv whose key has none (BEiT, EVA-02) */
     VT_PART_V_BIAS,
     VT_PART_SCALE1,
     VT_PART_SCALE2,
@@ -40,7 +40,7 @@ typedef enum vt_part {
     VT_PART_V,
     VT_PART_PROJ,
     VT_PART_FC1,
-    VT_PART_FC1_GATE,  /* a gated MLP's first layer, as two tensors */
+    VT_PART_FC1_GATE, /* a gated MLP's first layer, as two tensors */
     VT_PART_FC1_VALUE,
     VT_PART_FC2,
     VT_PART_MAP_QKV, /* fused: its first third makes the query */
@@ -68,8 +68,9 @@ typedef enum vt_part {
     VT_PART_COUNT
 } vt_part;
 
-/* '#' in a name stands for the number of the block, '@' for the family's prefix ("vit." in a model with a
- * head, nothing in a bare one). A part may have several names; the first that the checkpoint has counts. */
+/* '#' in a name stands for the number of the block, '@' for the family's prefix ("vit." in a model
+ * with a head, nothing in a bare one). A part may have several names; the first that the checkpoint
+ * has counts. */
 typedef struct vt_tensor_name {
     vt_part part;
     const char *name;
@@ -87,17 +88,17 @@ typedef struct vt_family {
     /* Is this configuration of this family? */
     bool (*matches)(const json_t *config);
 
-    /* Reads config.json, and the checkpoint's tensors where the configuration leaves something to them.
-     * The preprocessing may be read from other files of the checkpoint. */
+    /* Reads config.json, and the checkpoint's tensors where the configuration leaves something to
+     * them. The preprocessing may be read from other files of the checkpoint. */
     vt_status (*configure)(vt_config *out, const vt_checkpoint *checkpoint, vt_error *err);
 
     const vt_tensor_name *vision_names; /* ends with VT_PART_NONE; NULL: no vision tower */
     const vt_tensor_name *text_names;   /* likewise */
     const char *const *prefixes;        /* what '@' may stand for, ends with NULL; or NULL */
-    const char *const *ignored;         /* what tensors that inference does not need begin with, or end
-                                         * with after a "*"; ends with NULL; or NULL */
+    const char *const *ignored; /* what tensors that inference does not need begin with, or end
+                                 * with after a "*"; ends with NULL; or NULL */
     vt_qkv_layout qkv_layout;
-    bool conv1d_weights;                /* linear layers are stored [in][out] (GPT-2) */
+    bool conv1d_weights; /* linear layers are stored [in][out] (GPT-2) */
 } vt_family;
 
 /* The family of a configuration; VT_ERR_UNSUPPORTED says what was found and what is supported. */

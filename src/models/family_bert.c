@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * BERT as Hugging Face transformers saves it: post-LN, learned positions and token types, pooled at the
- * first token by a dense layer with tanh. Source: transformers 4.57, models/bert/modeling_bert.py and
- * configuration_bert.py.
+ * BERT as Hugging Face transformers saves it: post-LN, learned positions and token types, pooled at
+ * the first token by a dense layer with tanh. Source: transformers 4.57,
+ * models/bert/modeling_bert.py and configuration_bert.py.
  */
 #include <string.h>
 

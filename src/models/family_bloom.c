@@ -22,7 +22,8 @@ static vt_status configure(vt_config *out, const vt_checkpoint *checkpoint, vt_e
     static const vt_hub_defaults defaults = {64, 2, 8, 0, NULL, 1e-5};
     const json_t *config = vt_checkpoint_config(checkpoint);
     const char *where = vt_checkpoint_config_path(checkpoint);
-    const vt_hub_keys keys = { /* the first files have other names */
+    const vt_hub_keys keys = {
+        /* the first files have other names */
         .width = key_present(config, "hidden_size", "n_embed"),
         .depth = key_present(config, "n_layer", "num_hidden_layers"),
         .num_heads = key_present(config, "n_head", "num_attention_heads"),

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * The small byte-level language models of docs/POSITIONS.md, equal but for how they know positions: what
- * tools/positions/model.py trains.
+ * The small byte-level language models of docs/POSITIONS.md, equal but for how they know positions:
+ * what tools/positions/model.py trains.
  */
 #include <string.h>
 
@@ -38,8 +38,8 @@ static void read_positions(vt_text_config *text, vt_json_reader *r) {
         text->has_rope = true;
         vt_rope_config_read(&text->rope, r, text->encoder.attention.head_dim, &rope);
     } else if (strcmp(kind, "none") != 0 && !r->status) {
-        r->status = vt_fail(r->err, VT_ERR_UNSUPPORTED, "%s: positions of kind \"%s\" are not known",
-                            r->where, kind);
+        r->status = vt_fail(r->err, VT_ERR_UNSUPPORTED,
+                            "%s: positions of kind \"%s\" are not known", r->where, kind);
     }
 }
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * CLIP as Hugging Face transformers saves it: a pre-LN ViT with a norm before its blocks, and a causal text
- * tower pooled at its end-of-text token, projected into one space. Source: transformers 4.57,
- * models/clip/modeling_clip.py and configuration_clip.py.
+ * CLIP as Hugging Face transformers saves it: a pre-LN ViT with a norm before its blocks, and a
+ * causal text tower pooled at its end-of-text token, projected into one space. Source:
+ * transformers 4.57, models/clip/modeling_clip.py and configuration_clip.py.
  */
 #include <string.h>
 
@@ -55,10 +55,10 @@ static vt_status configure(vt_config *out, const vt_checkpoint *checkpoint, vt_e
     bool has_vision = both || strcmp(type, "clip_vision_model") == 0;
     bool has_text = both || strcmp(type, "clip_text_model") == 0;
     vt_json_reader r = vt_json_reader_of(config, where, err);
-    vt_json_reader vision = vt_json_reader_of(
-        both ? json_object_get(config, "vision_config") : config, where, err);
-    vt_json_reader text = vt_json_reader_of(
-        both ? json_object_get(config, "text_config") : config, where, err);
+    vt_json_reader vision =
+        vt_json_reader_of(both ? json_object_get(config, "vision_config") : config, where, err);
+    vt_json_reader text =
+        vt_json_reader_of(both ? json_object_get(config, "text_config") : config, where, err);
 
     out->architecture = vt_hub_architecture(config);
     if (has_vision)

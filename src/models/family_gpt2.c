@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * GPT-2: a pre-LN decoder with learned positions, whose linear layers are stored turned round (Conv1D).
- * Source: transformers 4.57, models/gpt2/modeling_gpt2.py and configuration_gpt2.py.
+ * GPT-2: a pre-LN decoder with learned positions, whose linear layers are stored turned round
+ * (Conv1D). Source: transformers 4.57, models/gpt2/modeling_gpt2.py and configuration_gpt2.py.
  */
 #include <string.h>
 
@@ -17,8 +17,12 @@ static bool matches(const json_t *config) {
 static vt_status configure(vt_config *out, const vt_checkpoint *checkpoint, vt_error *err) {
     static const vt_hub_defaults defaults = {768, 12, 12, 0, "gelu_new", 1e-5};
     static const vt_hub_keys keys = {
-        .width = "n_embd", .depth = "n_layer", .num_heads = "n_head", .mlp_dim = "n_inner",
-        .activation = "activation_function", .norm_eps = "layer_norm_epsilon",
+        .width = "n_embd",
+        .depth = "n_layer",
+        .num_heads = "n_head",
+        .mlp_dim = "n_inner",
+        .activation = "activation_function",
+        .norm_eps = "layer_norm_epsilon",
     };
     const json_t *config = vt_checkpoint_config(checkpoint);
     const char *where = vt_checkpoint_config_path(checkpoint);
@@ -37,9 +41,11 @@ static vt_status configure(vt_config *out, const vt_checkpoint *checkpoint, vt_e
     text->has_lm_head = text->tied_lm_head = vt_hub_has_lm_head(checkpoint);
     if (!r.status && (vt_json_bool(&r, "scale_attn_by_inverse_layer_idx", false) ||
                       !vt_json_bool(&r, "tie_word_embeddings", true)))
-        return vt_fail(err, VT_ERR_UNSUPPORTED,
-                       "%s: GPT-2 with scale_attn_by_inverse_layer_idx, or with a head of its own, is "
-                       "not supported", where);
+        return vt_fail(
+            err, VT_ERR_UNSUPPORTED,
+            "%s: GPT-2 with scale_attn_by_inverse_layer_idx, or with a head of its own, is "
+            "not supported",
+            where);
     return r.status;
 }
 

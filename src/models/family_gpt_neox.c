@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * GPT-NeoX and Pythia: a decoder whose attention and MLP both take the block's input, with rotary positions
- * on part of a head's channels. Source: transformers 4.57, models/gpt_neox/modeling_gpt_neox.py and
- * configuration_gpt_neox.py.
+ * GPT-NeoX and Pythia: a decoder whose attention and MLP both take the block's input, with rotary
+ * positions on part of a head's channels. Source: transformers 4.57,
+ * models/gpt_neox/modeling_gpt_neox.py and configuration_gpt_neox.py.
  */
 #include <string.h>
 

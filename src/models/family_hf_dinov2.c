@@ -47,8 +47,12 @@ static void configure_tokens(vt_vision_config *out, vt_json_reader *r, bool regi
 
 static vt_status configure(vt_config *out, const vt_checkpoint *checkpoint, vt_error *err) {
     static const vt_hub_defaults defaults = {
-        .width = 768, .depth = 12, .num_heads = 12, .mlp_dim = 3072,
-        .activation = "gelu", .norm_eps = 1e-6,
+        .width = 768,
+        .depth = 12,
+        .num_heads = 12,
+        .mlp_dim = 3072,
+        .activation = "gelu",
+        .norm_eps = 1e-6,
     };
     const json_t *config = vt_checkpoint_config(checkpoint);
     vt_json_reader r = vt_json_reader_of(config, vt_checkpoint_config_path(checkpoint), err);

@@ -16,8 +16,12 @@ static bool matches(const json_t *config) {
 
 static vt_status configure(vt_config *out, const vt_checkpoint *checkpoint, vt_error *err) {
     static const vt_hub_defaults defaults = {
-        .width = 384, .depth = 12, .num_heads = 6, .mlp_dim = 1536,
-        .activation = "gelu", .norm_eps = 1e-5,
+        .width = 384,
+        .depth = 12,
+        .num_heads = 6,
+        .mlp_dim = 1536,
+        .activation = "gelu",
+        .norm_eps = 1e-5,
     };
     const json_t *config = vt_checkpoint_config(checkpoint);
     vt_json_reader r = vt_json_reader_of(config, vt_checkpoint_config_path(checkpoint), err);

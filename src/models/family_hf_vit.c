@@ -13,8 +13,8 @@
 
 static bool matches(const json_t *config) {
     const char *type = json_string_value(json_object_get(config, "model_type"));
-    return type && (strcmp(type, "vit") == 0 || strcmp(type, "deit") == 0 ||
-                    strcmp(type, "vit_mae") == 0);
+    return type &&
+           (strcmp(type, "vit") == 0 || strcmp(type, "deit") == 0 || strcmp(type, "vit_mae") == 0);
 }
 
 /* DeiTForImageClassificationWithTeacher averages two heads; DeiTForImageClassification has one,
@@ -30,8 +30,8 @@ static void configure_head(vt_config *out, const json_t *config, const vt_checkp
         out->num_classes = vt_hub_num_labels(config);
     }
     vision->tanh_pooler = vt_checkpoint_find(checkpoint, "pooler.dense.weight") ||
-                       vt_checkpoint_find(checkpoint, "vit.pooler.dense.weight") ||
-                       vt_checkpoint_find(checkpoint, "deit.pooler.dense.weight");
+                          vt_checkpoint_find(checkpoint, "vit.pooler.dense.weight") ||
+                          vt_checkpoint_find(checkpoint, "deit.pooler.dense.weight");
 }
 
 /* transformers fills the table that a file of MAE leaves out (ViTMAEEmbeddings.initialize_weights).
@@ -44,8 +44,12 @@ static bool lacks_mae_table(const json_t *config, const vt_checkpoint *checkpoin
 }
 
 static const vt_hub_defaults defaults = {
-    .width = 768, .depth = 12, .num_heads = 12, .mlp_dim = 3072,
-    .activation = "gelu", .norm_eps = 1e-12,
+    .width = 768,
+    .depth = 12,
+    .num_heads = 12,
+    .mlp_dim = 3072,
+    .activation = "gelu",
+    .norm_eps = 1e-12,
 };
 
 static vt_status configure(vt_config *out, const vt_checkpoint *checkpoint, vt_error *err) {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * JinaBERT (jina-embeddings-v2): BERT with symmetric ALiBi instead of positions, and a gated MLP that has its
- * norm inside. Built from its published definition: jinaai/jina-bert-implementation, modeling_bert.py and
- * configuration_bert.py (Günther et al. 2023, arXiv:2310.19923).
+ * JinaBERT (jina-embeddings-v2): BERT with symmetric ALiBi instead of positions, and a gated MLP
+ * that has its norm inside. Built from its published definition: jinaai/jina-bert-implementation,
+ * modeling_bert.py and configuration_bert.py (Günther et al. 2023, arXiv:2310.19923).
  */
 #include <string.h>
 
@@ -26,8 +26,8 @@ static void read_mlp(vt_encoder_config *encoder, vt_json_reader *r) {
     else if (strcmp(kind, "reglu") == 0)
         encoder->activation = VT_ACT_RELU;
     else if (encoder->gated_mlp && !r->status)
-        r->status = vt_fail(r->err, VT_ERR_UNSUPPORTED, "%s: feed_forward_type \"%s\" is not supported",
-                            r->where, kind);
+        r->status = vt_fail(r->err, VT_ERR_UNSUPPORTED,
+                            "%s: feed_forward_type \"%s\" is not supported", r->where, kind);
 }
 
 static vt_status configure(vt_config *out, const vt_checkpoint *checkpoint, vt_error *err) {
@@ -38,8 +38,8 @@ static vt_status configure(vt_config *out, const vt_checkpoint *checkpoint, vt_e
     vt_text_config *text = &out->text;
     /* jina-bert-v2-qk-post-norm, which embeddings of code use, is another architecture. */
     if (vt_checkpoint_find(checkpoint, "encoder.layer.0.attention.self.layer_norm_q.weight"))
-        return vt_fail(err, VT_ERR_UNSUPPORTED, "%s: JinaBERT with norms of q and k is not supported",
-                       where);
+        return vt_fail(err, VT_ERR_UNSUPPORTED,
+                       "%s: JinaBERT with norms of q and k is not supported", where);
     out->architecture = vt_hub_architecture(config);
     out->has_text = true;
     vt_hub_encoder_config(&text->encoder, &r, &defaults);
@@ -52,7 +52,8 @@ static vt_status configure(vt_config *out, const vt_checkpoint *checkpoint, vt_e
     text->alibi_order = VT_ALIBI_BLOOM;
     text->alibi_max_bias = 8;
     text->embed_norm = true;
-    text->pooling = VT_TEXT_POOL_MEAN; /* what its encode() does; its pooler is left from training */
+    text->pooling =
+        VT_TEXT_POOL_MEAN; /* what its encode() does; its pooler is left from training */
     return r.status;
 }
 

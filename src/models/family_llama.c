@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * Llama and the decoders that differ from it by a detail: Mistral's sliding window, Qwen3's norms of queries
- * and keys. RMSNorm first, rotary positions, grouped heads, gated MLP. Source: transformers 4.57,
- * models/{llama,mistral,qwen3}/modeling_*.py and configuration_*.py.
+ * Llama and the decoders that differ from it by a detail: Mistral's sliding window, Qwen3's norms
+ * of queries and keys. RMSNorm first, rotary positions, grouped heads, gated MLP. Source:
+ * transformers 4.57, models/{llama,mistral,qwen3}/modeling_*.py and configuration_*.py.
  */
 #include <string.h>
 
@@ -15,7 +15,7 @@
 typedef struct llama_kind {
     const char *type;
     vt_hub_defaults defaults;
-    size_t num_kv_heads;  /* 0: num_heads */
+    size_t num_kv_heads; /* 0: num_heads */
     size_t max_positions;
     size_t window;        /* default of sliding_window; 0: the type has none */
     bool window_is_asked; /* only with use_sliding_window, and from block max_window_layers on */
@@ -65,8 +65,12 @@ static void read_window(vt_encoder_config *encoder, const llama_kind *kind, vt_j
 
 static vt_status configure(vt_config *out, const vt_checkpoint *checkpoint, vt_error *err) {
     static const vt_hub_keys keys = {
-        .width = "hidden_size", .depth = "num_hidden_layers", .num_heads = "num_attention_heads",
-        .mlp_dim = "intermediate_size", .activation = "hidden_act", .norm_eps = "rms_norm_eps",
+        .width = "hidden_size",
+        .depth = "num_hidden_layers",
+        .num_heads = "num_attention_heads",
+        .mlp_dim = "intermediate_size",
+        .activation = "hidden_act",
+        .norm_eps = "rms_norm_eps",
         .head_dim = "head_dim",
     };
     const json_t *config = vt_checkpoint_config(checkpoint);

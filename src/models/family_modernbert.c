@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
- * ModernBERT (Warner et al. 2024, arXiv:2412.13663): a pre-LN encoder with rotary positions, GeGLU and no
- * biases. Every third block sees all tokens, the others a window, with a rotary base of their own. Source:
- * transformers 4.57, models/modernbert/modeling_modernbert.py and configuration_modernbert.py.
+ * ModernBERT (Warner et al. 2024, arXiv:2412.13663): a pre-LN encoder with rotary positions, GeGLU
+ * and no biases. Every third block sees all tokens, the others a window, with a rotary base of
+ * their own. Source: transformers 4.57, models/modernbert/modeling_modernbert.py and
+ * configuration_modernbert.py.
  */
 #include <string.h>
 
@@ -42,8 +43,12 @@ static void read_positions(vt_text_config *text, vt_json_reader *r) {
 static vt_status configure(vt_config *out, const vt_checkpoint *checkpoint, vt_error *err) {
     static const vt_hub_defaults defaults = {768, 22, 12, 1152, "gelu", 1e-5};
     static const vt_hub_keys keys = {
-        .width = "hidden_size", .depth = "num_hidden_layers", .num_heads = "num_attention_heads",
-        .mlp_dim = "intermediate_size", .activation = "hidden_activation", .norm_eps = "norm_eps",
+        .width = "hidden_size",
+        .depth = "num_hidden_layers",
+        .num_heads = "num_attention_heads",
+        .mlp_dim = "intermediate_size",
+        .activation = "hidden_activation",
+        .norm_eps = "norm_eps",
     };
     const json_t *config = vt_checkpoint_config(checkpoint);
     vt_json_reader r = vt_json_reader_of(config, vt_checkpoint_config_path(checkpoint), err);

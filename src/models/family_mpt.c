@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * MPT: a pre-LN decoder with ALiBi and no biases at all. Source: transformers 4.57,
- * models/mpt/modeling_mpt.py and configuration_mpt.py; the MLP is 4 times as wide whatever expansion_ratio
- * says.
+ * models/mpt/modeling_mpt.py and configuration_mpt.py; the MLP is 4 times as wide whatever
+ * expansion_ratio says.
  */
 #include <string.h>
 
@@ -21,8 +21,8 @@ static void read_attention(vt_text_config *text, vt_json_reader *r) {
     text->has_alibi = true;
     text->alibi_order = VT_ALIBI_MPT;
     text->alibi_max_bias = vt_json_real(&attn, "alibi_bias_max", 8);
-    text->encoder.attention.scale = (float)vt_json_real(&attn, "softmax_scale",
-                                                        (double)text->encoder.attention.scale);
+    text->encoder.attention.scale =
+        (float)vt_json_real(&attn, "softmax_scale", (double)text->encoder.attention.scale);
     bool plain = vt_json_bool(&attn, "alibi", true) && vt_json_real(&attn, "clip_qkv", 0) == 0 &&
                  !vt_json_bool(&attn, "qk_ln", false) && !vt_json_bool(&attn, "prefix_lm", false);
     if (!r->status)
@@ -30,13 +30,16 @@ static void read_attention(vt_text_config *text, vt_json_reader *r) {
     if (!plain && !r->status)
         r->status = vt_fail(r->err, VT_ERR_UNSUPPORTED,
                             "%s: MPT without ALiBi, or with clip_qkv, qk_ln or prefix_lm, is not "
-                            "supported", r->where);
+                            "supported",
+                            r->where);
 }
 
 static vt_status configure(vt_config *out, const vt_checkpoint *checkpoint, vt_error *err) {
     static const vt_hub_defaults defaults = {2048, 24, 16, 0, NULL, 1e-5};
     static const vt_hub_keys keys = {
-        .width = "d_model", .depth = "n_layers", .num_heads = "n_heads",
+        .width = "d_model",
+        .depth = "n_layers",
+        .num_heads = "n_heads",
         .norm_eps = "layer_norm_epsilon",
     };
     const json_t *config = vt_checkpoint_config(checkpoint);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * NomicBERT (nomic-embed-text): post-LN BERT with rotary positions, a SwiGLU MLP and no biases; rotary
- * positions past the trained length by dynamic NTK. Source: nomic-ai/contrastors, modeling_hf_nomic_bert.py
- * (Nussbaum et al. 2024, arXiv:2402.01613).
+ * NomicBERT (nomic-embed-text): post-LN BERT with rotary positions, a SwiGLU MLP and no biases;
+ * rotary positions past the trained length by dynamic NTK. Source: nomic-ai/contrastors,
+ * modeling_hf_nomic_bert.py (Nussbaum et al. 2024, arXiv:2402.01613).
  */
 #include <string.h>
 
@@ -24,8 +24,8 @@ static void read_rope(vt_text_config *text, vt_json_reader *r) {
         .partial_factor = vt_json_real(r, "rotary_emb_fraction", 1),
         .max_positions = vt_json_size(r, "max_trained_positions", 2048),
     };
-    json_t *section = scaling != 0 ? json_pack("{s:{s:s,s:f}}", "rope_scaling", "rope_type", "dynamic",
-                                               "factor", scaling)
+    json_t *section = scaling != 0 ? json_pack("{s:{s:s,s:f}}", "rope_scaling", "rope_type",
+                                               "dynamic", "factor", scaling)
                                    : NULL;
     vt_json_reader rope = vt_json_reader_of(section, r->where, r->err);
     text->has_rope = true;
@@ -50,17 +50,22 @@ static void read_mlp(vt_encoder_config *encoder, vt_json_reader *r) {
 /* Options that no published checkpoint uses. */
 static void refuse_others(vt_json_reader *r) {
     bool plain = !vt_json_bool(r, "prenorm", false) && !vt_json_bool(r, "parallel_block", false) &&
-                 !vt_json_bool(r, "causal", false) && vt_json_real(r, "rotary_emb_scale_base", 0) == 0;
+                 !vt_json_bool(r, "causal", false) &&
+                 vt_json_real(r, "rotary_emb_scale_base", 0) == 0;
     if (!plain && !r->status)
         r->status = vt_fail(r->err, VT_ERR_UNSUPPORTED,
                             "%s: NomicBERT with prenorm, parallel_block, causal or "
-                            "rotary_emb_scale_base is not supported", r->where);
+                            "rotary_emb_scale_base is not supported",
+                            r->where);
 }
 
 static vt_status configure(vt_config *out, const vt_checkpoint *checkpoint, vt_error *err) {
     static const vt_hub_defaults defaults = {768, 12, 12, 0, NULL, 1e-5};
     static const vt_hub_keys keys = {
-        .width = "n_embd", .depth = "n_layer", .num_heads = "n_head", .mlp_dim = "n_inner",
+        .width = "n_embd",
+        .depth = "n_layer",
+        .num_heads = "n_head",
+        .mlp_dim = "n_inner",
         .norm_eps = "layer_norm_epsilon",
     };
     const json_t *config = vt_checkpoint_config(checkpoint);
@@ -76,7 +81,8 @@ static vt_status configure(vt_config *out, const vt_checkpoint *checkpoint, vt_e
     read_mlp(&text->encoder, &r);
     size_t multiple = vt_json_size(&r, "pad_vocab_size_multiple", 1);
     size_t vocab_size = vt_json_size(&r, "vocab_size", 50257);
-    text->vocab_size = multiple > 1 ? (vocab_size + multiple - 1) / multiple * multiple : vocab_size;
+    text->vocab_size =
+        multiple > 1 ? (vocab_size + multiple - 1) / multiple * multiple : vocab_size;
     text->max_positions = vt_json_size(&r, "n_positions", 1024);
     text->num_token_types = vt_json_size(&r, "type_vocab_size", 2);
     read_rope(text, &r);
@@ -101,8 +107,8 @@ static const vt_tensor_name names[] = {
 };
 
 static const char *const prefixes[] = {"", "bert.", NULL};
-static const char *const ignored[] = {"cls.", "classifier.", "pooler.", "bert.pooler.",
-                                      "*.rotary_emb.inv_freq", NULL};
+static const char *const ignored[] = {"cls.",         "classifier.",           "pooler.",
+                                      "bert.pooler.", "*.rotary_emb.inv_freq", NULL};
 
 const vt_family vt_family_nomic_bert = {
     .name = "NomicBERT",

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * CLIP as OpenCLIP saves it: open_clip_config.json and open_clip_model.safetensors, with OpenAI's names.
- * The same computation as family_clip.c, but for GELU, which is exact unless the configuration says
- * quick_gelu. Source: open_clip 2.32, src/open_clip/model.py and transformer.py.
+ * CLIP as OpenCLIP saves it: open_clip_config.json and open_clip_model.safetensors, with OpenAI's
+ * names. The same computation as family_clip.c, but for GELU, which is exact unless the
+ * configuration says quick_gelu. Source: open_clip 2.32, src/open_clip/model.py and transformer.py.
  */
 #include <math.h>
 #include <string.h>
@@ -20,13 +20,13 @@ static bool matches(const json_t *config) {
            json_is_object(json_object_get(model_cfg(config), "text_cfg"));
 }
 
-/* Towers that are no plain transformer of OpenCLIP's own: a timm or Hugging Face model inside, a pooling
- * or norm that CLIP does not have. */
+/* Towers that are no plain transformer of OpenCLIP's own: a timm or Hugging Face model inside, a
+ * pooling or norm that CLIP does not have. */
 static vt_status refuse_others(const json_t *vision, const json_t *text, const char *where,
                                vt_error *err) {
-    static const char *const keys[] = {"timm_model_name", "hf_model_name", "attentional_pool",
-                                       "pos_embed_type", "no_ln_pre", "pool_type", "embed_cls",
-                                       "no_causal_mask", "final_ln_after_pool"};
+    static const char *const keys[] = {"timm_model_name", "hf_model_name",  "attentional_pool",
+                                       "pos_embed_type",  "no_ln_pre",      "pool_type",
+                                       "embed_cls",       "no_causal_mask", "final_ln_after_pool"};
     for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++)
         if (json_object_get(vision, keys[i]) || json_object_get(text, keys[i]))
             return vt_fail(err, VT_ERR_UNSUPPORTED, "%s: \"%s\" is not supported", where, keys[i]);
@@ -39,16 +39,18 @@ static void configure_encoder(vt_encoder_config *out, vt_json_reader *r, size_t 
     out->depth = vt_json_size(r, "layers", 12);
     out->mlp_dim = (size_t)((double)out->width * vt_json_real(r, "mlp_ratio", 4.0));
     size_t head_dim = vt_json_size(r, "head_width", 64);
-    size_t num_heads = vt_json_size(r, "heads", default_heads ? default_heads
-                                                : head_dim    ? out->width / head_dim
-                                                              : 0);
+    size_t num_heads = vt_json_size(r, "heads",
+                                    default_heads ? default_heads
+                                    : head_dim    ? out->width / head_dim
+                                                  : 0);
     if (!r->status && (num_heads == 0 || out->width % num_heads != 0))
         r->status = vt_fail(r->err, VT_ERR_UNSUPPORTED, "%s: width %zu is no multiple of %zu heads",
                             r->where, out->width, num_heads);
     if (r->status)
         return;
     head_dim = out->width / num_heads;
-    out->attention = (vt_attention_shape){.num_heads = num_heads, .num_kv_heads = num_heads,
+    out->attention = (vt_attention_shape){.num_heads = num_heads,
+                                          .num_kv_heads = num_heads,
                                           .head_dim = head_dim,
                                           .scale = 1.0f / sqrtf((float)head_dim)};
     out->norm = VT_NORM_LAYER;
@@ -79,7 +81,8 @@ static void configure_text(vt_text_config *out, vt_json_reader *r, vt_activation
     out->pooling = VT_TEXT_POOL_ARGMAX;
 }
 
-/* open_clip/transform.py's evaluation transform is torchvision's, as timm's is: only the keys differ. */
+/* open_clip/transform.py's evaluation transform is torchvision's, as timm's is: only the keys
+ * differ. */
 static vt_status configure_preprocess(vt_config *out, const json_t *cfg, const char *where,
                                       vt_error *err) {
     static const struct {
@@ -92,15 +95,15 @@ static vt_status configure_preprocess(vt_config *out, const json_t *cfg, const c
         if (strcmp(mode, modes[i].open_clip) == 0)
             crop_mode = modes[i].timm;
     if (!r.status && !crop_mode)
-        return vt_fail(err, VT_ERR_UNSUPPORTED, "%s: \"resize_mode\": \"%s\" is not supported", where,
-                       mode);
+        return vt_fail(err, VT_ERR_UNSUPPORTED, "%s: \"resize_mode\": \"%s\" is not supported",
+                       where, mode);
     if (r.status)
         return r.status;
-    json_t *timm = json_pack("{s:[i, I, I], s:s, s:f, s:s, s:[f, f, f], s:[f, f, f]}", "input_size", 3,
-                             (json_int_t)out->vision.image_height, (json_int_t)out->vision.image_width,
-                             "interpolation", interpolation, "crop_pct", 1.0, "crop_mode", crop_mode,
-                             "mean", 0.48145466, 0.4578275, 0.40821073, "std", 0.26862954, 0.26130258,
-                             0.27577711);
+    json_t *timm =
+        json_pack("{s:[i, I, I], s:s, s:f, s:s, s:[f, f, f], s:[f, f, f]}", "input_size", 3,
+                  (json_int_t)out->vision.image_height, (json_int_t)out->vision.image_width,
+                  "interpolation", interpolation, "crop_pct", 1.0, "crop_mode", crop_mode, "mean",
+                  0.48145466, 0.4578275, 0.40821073, "std", 0.26862954, 0.26130258, 0.27577711);
     if (!timm)
         return vt_fail_memory(err, "a configuration", 0);
     if (json_object_get(cfg, "mean"))

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
- * SigLIP and SigLIP 2 as Hugging Face transformers saves them: no class token, attention pooling, a text
- * tower that sees all its tokens and is pooled at the last, scores of pairs by sigmoid. "siglip2" is the
- * NaFlex kind, whose pictures keep their aspect; SigLIP 2 of a fixed size is a "siglip". Source:
- * transformers 4.57, models/siglip/ and models/siglip2/.
+ * SigLIP and SigLIP 2 as Hugging Face transformers saves them: no class token, attention pooling, a
+ * text tower that sees all its tokens and is pooled at the last, scores of pairs by sigmoid.
+ * "siglip2" is the NaFlex kind, whose pictures keep their aspect; SigLIP 2 of a fixed size is a
+ * "siglip". Source: transformers 4.57, models/siglip/ and models/siglip2/.
  */
 #include <math.h>
 #include <string.h>
@@ -64,10 +64,10 @@ static vt_status configure(vt_config *out, const vt_checkpoint *checkpoint, vt_e
     bool naflex = strncmp(type, "siglip2", 7) == 0;
     bool both = strcmp(type, "siglip") == 0 || strcmp(type, "siglip2") == 0;
     bool has_vision = both || strstr(type, "_vision_model");
-    vt_json_reader vision = vt_json_reader_of(
-        both ? json_object_get(config, "vision_config") : config, where, err);
-    vt_json_reader text = vt_json_reader_of(
-        both ? json_object_get(config, "text_config") : config, where, err);
+    vt_json_reader vision =
+        vt_json_reader_of(both ? json_object_get(config, "vision_config") : config, where, err);
+    vt_json_reader text =
+        vt_json_reader_of(both ? json_object_get(config, "text_config") : config, where, err);
 
     out->architecture = vt_hub_architecture(config);
     if (has_vision)

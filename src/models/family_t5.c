@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * The encoder of T5 and T5 v1.1 (Raffel et al. 2020; Shazeer 2020): RMSNorm first, scores that are not
- * scaled, and a bias by bucket of distance that the first block holds for all. Source: transformers 4.57,
- * models/t5/modeling_t5.py and configuration_t5.py.
+ * The encoder of T5 and T5 v1.1 (Raffel et al. 2020; Shazeer 2020): RMSNorm first, scores that are
+ * not scaled, and a bias by bucket of distance that the first block holds for all. Source:
+ * transformers 4.57, models/t5/modeling_t5.py and configuration_t5.py.
  */
 #include <string.h>
 
@@ -22,7 +22,7 @@ static void read_mlp(vt_encoder_config *encoder, vt_json_reader *r) {
         vt_activation act;
         bool gated;
     } kinds[] = {
-        {"relu", VT_ACT_RELU, false},          {"gelu", VT_ACT_GELU_ERF, false},
+        {"relu", VT_ACT_RELU, false},           {"gelu", VT_ACT_GELU_ERF, false},
         {"gated-gelu", VT_ACT_GELU_TANH, true}, {"gated-silu", VT_ACT_SILU, true},
         {"gated-relu", VT_ACT_RELU, true},
     };
@@ -35,15 +35,19 @@ static void read_mlp(vt_encoder_config *encoder, vt_json_reader *r) {
         }
     }
     if (!r->status)
-        r->status = vt_fail(r->err, VT_ERR_UNSUPPORTED, "%s: feed_forward_proj \"%s\" is not supported",
-                            r->where, name);
+        r->status = vt_fail(r->err, VT_ERR_UNSUPPORTED,
+                            "%s: feed_forward_proj \"%s\" is not supported", r->where, name);
 }
 
 static vt_status configure(vt_config *out, const vt_checkpoint *checkpoint, vt_error *err) {
     static const vt_hub_defaults defaults = {512, 6, 8, 2048, NULL, 1e-6};
     static const vt_hub_keys keys = {
-        .width = "d_model", .depth = "num_layers", .num_heads = "num_heads", .mlp_dim = "d_ff",
-        .norm_eps = "layer_norm_epsilon", .head_dim = "d_kv",
+        .width = "d_model",
+        .depth = "num_layers",
+        .num_heads = "num_heads",
+        .mlp_dim = "d_ff",
+        .norm_eps = "layer_norm_epsilon",
+        .head_dim = "d_kv",
     };
     const json_t *config = vt_checkpoint_config(checkpoint);
     vt_json_reader r = vt_json_reader_of(config, vt_checkpoint_config_path(checkpoint), err);

@@ -13,7 +13,7 @@
 
 /* The arguments that an architecture's function gives the class. */
 typedef struct eva_variant {
-    const char *part; /* of the name; the first variant that fits counts */
+    const char *part;      /* of the name; the first variant that fits counts */
     const char *rope_type; /* NULL: no rotary positions */
     double theta;
     size_t ref_grid; /* ref_feat_shape: the grid that coordinates are scaled to */

@@ -11,9 +11,9 @@
 #include "models/timm.h"
 
 /* Architectures of vision_transformer.py that compute something else than this file describes. */
-static const char *const other_blocks[] = {"_rpn_", "_18x2_", "_xp_", "_dwee", "_pwee", "_dpwee",
-                                           "_dlittle", "vit_pe_", "_dinov3", "_rope", "vitamin",
-                                           "vit_relpos", "vit_srelpos", "vit_sam"};
+static const char *const other_blocks[] = {
+    "_rpn_",   "_18x2_",  "_xp_",  "_dwee",   "_pwee",      "_dpwee",      "_dlittle",
+    "vit_pe_", "_dinov3", "_rope", "vitamin", "vit_relpos", "vit_srelpos", "vit_sam"};
 
 static bool starts_with(const char *text, const char *prefix) {
     return strncmp(text, prefix, strlen(prefix)) == 0;
@@ -35,8 +35,15 @@ static size_t default_num_heads(const char *name, size_t width) {
         const char *part;
         size_t num_heads;
     } exceptions[] = {
-        {"giant_patch14_dinov2", 24}, {"giant_patch14_reg", 24}, {"test_vit3", 3}, {"test_vit4", 3},
-        {"test_vit", 2}, {"huge", 16}, {"giant", 16}, {"gigantic", 16}, {"so400m", 16},
+        {"giant_patch14_dinov2", 24},
+        {"giant_patch14_reg", 24},
+        {"test_vit3", 3},
+        {"test_vit4", 3},
+        {"test_vit", 2},
+        {"huge", 16},
+        {"giant", 16},
+        {"gigantic", 16},
+        {"so400m", 16},
     };
     for (size_t i = 0; i < sizeof exceptions / sizeof exceptions[0]; i++)
         if (strstr(name, exceptions[i].part))

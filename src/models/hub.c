@@ -60,21 +60,27 @@ vt_activation vt_hub_activation(vt_json_reader *reader, const char *key, const c
         const char *name;
         vt_activation act;
     } activations[] = {
-        {"gelu", VT_ACT_GELU_ERF},        {"gelu_python", VT_ACT_GELU_ERF},
-        {"gelu_tanh", VT_ACT_GELU_TANH},  {"gelu_pytorch_tanh", VT_ACT_GELU_TANH},
-        {"gelu_new", VT_ACT_GELU_TANH},   {"gelu_fast", VT_ACT_GELU_TANH},
-        {"quick_gelu", VT_ACT_GELU_QUICK}, {"quickgelu", VT_ACT_GELU_QUICK},
-        {"silu", VT_ACT_SILU},            {"swish", VT_ACT_SILU},
-        {"relu", VT_ACT_RELU},            {"tanh", VT_ACT_TANH},
+        {"gelu", VT_ACT_GELU_ERF},
+        {"gelu_python", VT_ACT_GELU_ERF},
+        {"gelu_tanh", VT_ACT_GELU_TANH},
+        {"gelu_pytorch_tanh", VT_ACT_GELU_TANH},
+        {"gelu_new", VT_ACT_GELU_TANH},
+        {"gelu_fast", VT_ACT_GELU_TANH},
+        {"quick_gelu", VT_ACT_GELU_QUICK},
+        {"quickgelu", VT_ACT_GELU_QUICK},
+        {"silu", VT_ACT_SILU},
+        {"swish", VT_ACT_SILU},
+        {"relu", VT_ACT_RELU},
+        {"tanh", VT_ACT_TANH},
     };
     const char *name = vt_json_string(reader, key, fallback);
     for (size_t i = 0; i < sizeof activations / sizeof activations[0]; i++)
         if (strcmp(name, activations[i].name) == 0)
             return activations[i].act;
     if (!reader->status)
-        reader->status = vt_fail(reader->err, VT_ERR_UNSUPPORTED,
-                                 "%s: \"%s\": activation \"%s\" is not supported", reader->where, key,
-                                 name);
+        reader->status =
+            vt_fail(reader->err, VT_ERR_UNSUPPORTED,
+                    "%s: \"%s\": activation \"%s\" is not supported", reader->where, key, name);
     return VT_ACT_NONE;
 }
 
@@ -87,9 +93,9 @@ static void read_heads(vt_attention_shape *out, vt_json_reader *reader, const vt
     size_t num_heads = size_named(reader, keys->num_heads, defaults->num_heads);
     size_t head_dim = size_named(reader, keys->head_dim, 0);
     if (!reader->status && (num_heads == 0 || (!head_dim && width % num_heads != 0)))
-        reader->status = vt_fail(reader->err, VT_ERR_UNSUPPORTED,
-                                 "%s: %s %zu is no multiple of %s %zu", reader->where, keys->width,
-                                 width, keys->num_heads, num_heads);
+        reader->status =
+            vt_fail(reader->err, VT_ERR_UNSUPPORTED, "%s: %s %zu is no multiple of %s %zu",
+                    reader->where, keys->width, width, keys->num_heads, num_heads);
     if (reader->status)
         return;
     out->num_heads = out->num_kv_heads = num_heads;
@@ -116,8 +122,12 @@ void vt_hub_encoder_config_named(vt_encoder_config *out, vt_json_reader *reader,
 void vt_hub_encoder_config(vt_encoder_config *out, vt_json_reader *reader,
                            const vt_hub_defaults *defaults) {
     static const vt_hub_keys keys = {
-        .width = "hidden_size", .depth = "num_hidden_layers", .num_heads = "num_attention_heads",
-        .mlp_dim = "intermediate_size", .activation = "hidden_act", .norm_eps = "layer_norm_eps",
+        .width = "hidden_size",
+        .depth = "num_hidden_layers",
+        .num_heads = "num_attention_heads",
+        .mlp_dim = "intermediate_size",
+        .activation = "hidden_act",
+        .norm_eps = "layer_norm_eps",
     };
     vt_hub_encoder_config_named(out, reader, &keys, defaults);
 }
@@ -131,10 +141,9 @@ void vt_hub_image_config(vt_vision_config *out, vt_json_reader *reader, size_t i
 }
 
 vt_status vt_hub_preprocess(vt_preprocess *out, const vt_checkpoint *checkpoint,
-                           const char *default_processor, vt_error *err) {
+                            const char *default_processor, vt_error *err) {
     json_t *json = NULL;
-    vt_status status =
-        vt_checkpoint_load_json(&json, checkpoint, "preprocessor_config.json", err);
+    vt_status status = vt_checkpoint_load_json(&json, checkpoint, "preprocessor_config.json", err);
     if (!status && !json) {
         json = json_pack("{s:s}", "image_processor_type", default_processor);
         if (!json)

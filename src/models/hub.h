@@ -36,8 +36,8 @@ typedef struct vt_hub_keys {
     const char *head_dim; /* NULL or absent: width / num_heads */
 } vt_hub_keys;
 
-/* hidden_size, num_hidden_layers, num_attention_heads, intermediate_size, hidden_act and layer_norm_eps;
- * LayerNorm, norm first. */
+/* hidden_size, num_hidden_layers, num_attention_heads, intermediate_size, hidden_act and
+ * layer_norm_eps; LayerNorm, norm first. */
 void vt_hub_encoder_config(vt_encoder_config *out, vt_json_reader *reader,
                            const vt_hub_defaults *defaults);
 
@@ -54,6 +54,6 @@ vt_activation vt_hub_activation(vt_json_reader *reader, const char *key, const c
 
 /* preprocessor_config.json; where there is none, the defaults of the family's image processor. */
 vt_status vt_hub_preprocess(vt_preprocess *out, const vt_checkpoint *checkpoint,
-                           const char *default_processor, vt_error *err);
+                            const char *default_processor, vt_error *err);
 
 #endif

@@ -13,7 +13,8 @@
 #define STRINGIFY(x) STRINGIFY_(x)
 
 const char *vt_version(void) {
-    return STRINGIFY(VT_VERSION_MAJOR) "." STRINGIFY(VT_VERSION_MINOR) "." STRINGIFY(VT_VERSION_PATCH);
+    return STRINGIFY(VT_VERSION_MAJOR) "." STRINGIFY(VT_VERSION_MINOR) "." STRINGIFY(
+        VT_VERSION_PATCH);
 }
 
 size_t vt_model_round_to_patches(const vt_model *model, size_t pixels) {
@@ -60,8 +61,8 @@ static vt_status open_model(vt_model *model, const char *path, const vt_model_op
         status = model->family->configure(config, model->checkpoint, err);
     if (!status && options->rope_scaling)
         status = override_rope(&config->text, options->rope_scaling, err);
-    config->vision.run_patch_size = options->patch_size ? options->patch_size
-                                                       : config->vision.patch_size;
+    config->vision.run_patch_size =
+        options->patch_size ? options->patch_size : config->vision.patch_size;
     if (!status)
         status = vt_config_check(config, vt_checkpoint_config_path(model->checkpoint), err);
     if (!status)
@@ -71,7 +72,8 @@ static vt_status open_model(vt_model *model, const char *path, const vt_model_op
         status = vt_labels_load(&model->labels, options->labels_path,
                                 vt_checkpoint_config(model->checkpoint), config->num_classes, err);
     model->pos_resize = options->pos_resize ? options->pos_resize : config->vision.pos_resize;
-    model->grid_bias_resize = options->pos_resize ? options->pos_resize : config->vision.grid_bias_resize;
+    model->grid_bias_resize =
+        options->pos_resize ? options->pos_resize : config->vision.grid_bias_resize;
     if (!status)
         status = open_positions(model, err);
     if (!status && options->log)
@@ -124,9 +126,12 @@ const vt_tensor *vt_model_tensor(const vt_model *model, size_t index, bool *used
 
 static const char *activation_name(vt_activation act) {
     static const char *const names[VT_ACT_COUNT] = {
-        [VT_ACT_NONE] = "none",          [VT_ACT_GELU_ERF] = "GELU (erf)",
-        [VT_ACT_GELU_TANH] = "GELU (tanh)", [VT_ACT_GELU_QUICK] = "GELU (quick)",
-        [VT_ACT_SILU] = "SiLU",          [VT_ACT_RELU] = "ReLU",
+        [VT_ACT_NONE] = "none",
+        [VT_ACT_GELU_ERF] = "GELU (erf)",
+        [VT_ACT_GELU_TANH] = "GELU (tanh)",
+        [VT_ACT_GELU_QUICK] = "GELU (quick)",
+        [VT_ACT_SILU] = "SiLU",
+        [VT_ACT_RELU] = "ReLU",
         [VT_ACT_TANH] = "tanh",
     };
     return names[act];
@@ -161,9 +166,12 @@ static const char *text_positions_name(const vt_text_config *text) {
 
 static const char *text_pooling_name(vt_text_pooling pooling) {
     static const char *const names[] = {
-        [VT_TEXT_POOL_NONE] = "none",  [VT_TEXT_POOL_FIRST] = "first token",
-        [VT_TEXT_POOL_MEAN] = "mean",  [VT_TEXT_POOL_LAST] = "last token",
-        [VT_TEXT_POOL_EOS] = "end-of-text token", [VT_TEXT_POOL_ARGMAX] = "end-of-text token",
+        [VT_TEXT_POOL_NONE] = "none",
+        [VT_TEXT_POOL_FIRST] = "first token",
+        [VT_TEXT_POOL_MEAN] = "mean",
+        [VT_TEXT_POOL_LAST] = "last token",
+        [VT_TEXT_POOL_EOS] = "end-of-text token",
+        [VT_TEXT_POOL_ARGMAX] = "end-of-text token",
     };
     return names[pooling];
 }
@@ -179,7 +187,8 @@ static const char *attention_name(const vt_encoder_config *encoder) {
 void vt_model_describe(vt_model_info *out, const vt_model *model) {
     const vt_config *config = &model->config;
     const vt_vision_config *vision = &config->vision;
-    const vt_encoder_config *encoder = config->has_vision ? &vision->encoder : &config->text.encoder;
+    const vt_encoder_config *encoder =
+        config->has_vision ? &vision->encoder : &config->text.encoder;
     *out = (vt_model_info){
         .path = model->path,
         .family = model->family->name,
@@ -201,7 +210,8 @@ void vt_model_describe(vt_model_info *out, const vt_model *model) {
         .gated_mlp = encoder->gated_mlp,
         .pooling = config->has_vision ? vt_pooling_name(vision->pooling)
                                       : text_pooling_name(config->text.pooling),
-        .positions = config->has_vision ? positions_name(vision) : text_positions_name(&config->text),
+        .positions =
+            config->has_vision ? positions_name(vision) : text_positions_name(&config->text),
         .num_pos_prefix = vision->num_pos_prefix,
         .pos_resize = vt_pos_resize_name(model->pos_resize),
         .attention = attention_name(encoder),

@@ -17,9 +17,9 @@ struct vt_model {
     vt_config config;
     vt_weights weights;
     vt_labels labels;
-    vt_pos_resize pos_resize; /* in force: the caller's, else the family's */
+    vt_pos_resize pos_resize;       /* in force: the caller's, else the family's */
     vt_pos_resize grid_bias_resize; /* likewise */
-    vt_pos_cache *positions;  /* NULL: no learned table. The one thing that fills up in use. */
+    vt_pos_cache *positions; /* NULL: no learned table. The one thing that fills up in use. */
 };
 
 /* The nearest whole number of patches, at least one. */

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
- * Pictures that keep their aspect (NaFlex: Dehghani et al. 2023, "Patch n' Pack"; SigLIP 2): each has a grid
- * of its own within a budget of patches, its own resized position table, and is padded to the budget with
- * patches that no token sees. Source: transformers 4.57, models/siglip2/modeling_siglip2.py.
+ * Pictures that keep their aspect (NaFlex: Dehghani et al. 2023, "Patch n' Pack"; SigLIP 2): each
+ * has a grid of its own within a budget of patches, its own resized position table, and is padded
+ * to the budget with patches that no token sees. Source: transformers 4.57,
+ * models/siglip2/modeling_siglip2.py.
  */
 #include <string.h>
 
@@ -61,11 +62,12 @@ static vt_status check_sizes(const vt_session *session, const size_t *heights, c
     if (!session->model->config.vision.naflex)
         return vt_fail(err, VT_ERR_UNSUPPORTED, "this model takes pictures of one size");
     if (count == 0 || count > shape->batch)
-        return vt_fail(err, VT_ERR_ARGUMENT, "a session for %zu pictures was given %zu", shape->batch,
-                       count);
+        return vt_fail(err, VT_ERR_ARGUMENT, "a session for %zu pictures was given %zu",
+                       shape->batch, count);
     for (size_t i = 0; i < count; i++) {
         size_t h = heights[i] / patch, w = widths[i] / patch;
-        if (heights[i] % patch || widths[i] % patch || h == 0 || w == 0 || h > shape->num_patches / w)
+        if (heights[i] % patch || widths[i] % patch || h == 0 || w == 0 ||
+            h > shape->num_patches / w)
             return vt_fail(err, VT_ERR_ARGUMENT,
                            "a picture of %zu x %zu: expected multiples of %zu, at most %zu patches",
                            heights[i], widths[i], patch, shape->num_patches);

@@ -15,12 +15,14 @@ static void count_flops(vt_model_plan *out, const vt_model *model) {
     double depth = (double)encoder->depth, q_width = (double)(heads->num_heads * heads->head_dim);
     double mlp = (double)encoder->mlp_dim * (encoder->gated_mlp ? 3 : 2);
     double head = config->num_classes ? (double)model->weights.head.weight.k : 0;
-    out->flops_patch_embed = 2 * patches * (double)model->weights.vision.embed.proj.weight.k * width;
+    out->flops_patch_embed =
+        2 * patches * (double)model->weights.vision.embed.proj.weight.k * width;
     out->flops_attention = depth * 4 * tokens * tokens * q_width;
-    out->flops_linear = depth * 2 * tokens * width *
-                        ((double)vt_encoder_qkv_width(encoder) + q_width + mlp);
+    out->flops_linear =
+        depth * 2 * tokens * width * ((double)vt_encoder_qkv_width(encoder) + q_width + mlp);
     out->flops_head = 2 * head * (double)config->num_classes * (config->distill_head ? 2 : 1);
-    out->flops = out->flops_patch_embed + out->flops_attention + out->flops_linear + out->flops_head;
+    out->flops =
+        out->flops_patch_embed + out->flops_attention + out->flops_linear + out->flops_head;
 }
 
 vt_status vt_model_plan_forward(vt_model_plan *out, const vt_model *model, size_t batch,

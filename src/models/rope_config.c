@@ -10,7 +10,8 @@
 
 #include "base/error.h"
 
-/* ---- reading ----------------------------------------------------------------------------------- */
+/* ---- reading -----------------------------------------------------------------------------------
+ */
 
 static void refuse(vt_json_reader *reader, const char *what) {
     if (!reader->status)
@@ -51,7 +52,8 @@ static void read_factors(float *out, vt_json_reader *section, const char *key, s
     }
 }
 
-/* Version 4 looks for the trained length at the root alone, and what it finds there replaces the factor. */
+/* Version 4 looks for the trained length at the root alone, and what it finds there replaces the
+ * factor. */
 static void read_longrope(vt_rope_config *out, vt_json_reader *section, vt_json_reader *root,
                           bool is_v5) {
     vt_json_reader *holder = is_v5 ? section : root;
@@ -125,7 +127,8 @@ void vt_rope_config_read(vt_rope_config *out, vt_json_reader *reader, size_t hea
     check(out, reader);
 }
 
-/* ---- asking ------------------------------------------------------------------------------------ */
+/* ---- asking ------------------------------------------------------------------------------------
+ */
 
 static bool takes_factor(vt_rope_scaling_kind kind) {
     return kind == VT_ROPE_SCALING_LINEAR || kind == VT_ROPE_SCALING_NTK ||
@@ -150,14 +153,22 @@ vt_status vt_rope_config_override(vt_rope_config *config, const char *text, vt_e
     }
     bool none = !colon && strcmp(name, "none") == 0;
     if (!none && !(colon && takes_factor(kind) && factor >= 1 && factor <= 1e6))
-        return vt_fail(err, VT_ERR_ARGUMENT,
-                       "rope_scaling \"%.64s\": expected none, linear:F, ntk:F, dynamic:F or yarn:F, "
-                       "with a factor F of at least 1", text);
-    /* The rest of what the configuration had was for its own rule; the trained length is the model's. */
-    size_t trained = config->original_positions ? config->original_positions : config->max_positions;
+        return vt_fail(
+            err, VT_ERR_ARGUMENT,
+            "rope_scaling \"%.64s\": expected none, linear:F, ntk:F, dynamic:F or yarn:F, "
+            "with a factor F of at least 1",
+            text);
+    /* The rest of what the configuration had was for its own rule; the trained length is the
+     * model's. */
+    size_t trained =
+        config->original_positions ? config->original_positions : config->max_positions;
     *config = (vt_rope_config){
-        .theta = config->theta, .pairs = config->pairs, .layout = config->layout,
-        .max_positions = trained, .scaling = none ? VT_ROPE_SCALING_NONE : kind, .factor = factor,
+        .theta = config->theta,
+        .pairs = config->pairs,
+        .layout = config->layout,
+        .max_positions = trained,
+        .scaling = none ? VT_ROPE_SCALING_NONE : kind,
+        .factor = factor,
     };
     return VT_OK;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * What a forward pass needs is measured, allocated as one block and carved when the session is created;
- * running allocates nothing.
+ * What a forward pass needs is measured, allocated as one block and carved when the session is
+ * created; running allocates nothing.
  */
 #include "models/session.h"
 
@@ -27,8 +27,8 @@ static vt_status create(vt_session *session, const vt_session_options *options, 
     if (!status && config->has_vision)
         status = create_vision(session, options, err);
     if (!status && config->has_text && wants_text)
-        status = vt_text_create(&session->text, session->model, options, vt_pool_size(session->pool),
-                                err);
+        status = vt_text_create(&session->text, session->model, options,
+                                vt_pool_size(session->pool), err);
     return status;
 }
 
@@ -62,7 +62,8 @@ void vt_session_destroy(vt_session *session) {
     vt_free(session);
 }
 
-/* ---- stages ------------------------------------------------------------------------------------ */
+/* ---- stages ------------------------------------------------------------------------------------
+ */
 
 void vt_session_on_stage(vt_session *session, vt_stage_fn fn, void *user) {
     session->on_stage = fn;
@@ -82,7 +83,8 @@ void vt_session_tell(const vt_session *session, const char *name, const float *d
     session->on_stage(session->stage_user, &stage);
 }
 
-/* ---- shared by both passes --------------------------------------------------------------------- */
+/* ---- shared by both passes ---------------------------------------------------------------------
+ */
 
 float *vt_take_floats(vt_arena *arena, size_t rows, size_t columns) {
     size_t floats = 0;

@@ -8,7 +8,8 @@
 #include "base/threads.h"
 #include "models/model.h"
 
-/* ---- pictures ---------------------------------------------------------------------------------- */
+/* ---- pictures ----------------------------------------------------------------------------------
+ */
 
 typedef struct vt_vision_shape {
     size_t batch, grid_h, grid_w, num_patches, num_tokens;
@@ -16,8 +17,8 @@ typedef struct vt_vision_shape {
 
 /* Everything a forward pass of one size writes to, carved from one block. */
 typedef struct vt_vision_buffers {
-    float *columns; /* [patches][3 patch^2], of one picture */
-    float *x;       /* [batch * tokens][width], the residual stream */
+    float *columns;             /* [patches][3 patch^2], of one picture */
+    float *x;                   /* [batch * tokens][width], the residual stream */
     float *rope_cos, *rope_sin; /* [patches][pairs] */
     vt_encoder_workspace encoder;
     vt_pooler_workspace pooler;
@@ -31,15 +32,15 @@ typedef struct vt_vision_buffers {
 typedef struct vt_vision_pass {
     vt_vision_shape shape;
     vt_vision_buffers buffers;
-    const float *pos;  /* the table at this grid, the model's */
-    float *item_pos;   /* [batch][num_patches][width], where each picture has a grid of its own */
-    uint8_t *item_mask; /* [batch][num_tokens], likewise */
+    const float *pos;    /* the table at this grid, the model's */
+    float *item_pos;     /* [batch][num_patches][width], where each picture has a grid of its own */
+    uint8_t *item_mask;  /* [batch][num_tokens], likewise */
     const uint8_t *mask; /* item_mask after a pass of such pictures, else NULL */
     vt_rope rope;
     vt_grid_bias *grid_biases; /* [depth], or NULL */
     const vt_attention_bias **biases;
     float *bias_tables; /* [depth][rows][num_heads], resized */
-    size_t count;      /* pictures of the last forward pass */
+    size_t count;       /* pictures of the last forward pass */
     void *block;
 } vt_vision_pass;
 
@@ -57,38 +58,40 @@ void vt_vision_finish(vt_session *session);
 /* Tells [count][num_tokens][width]. */
 void vt_vision_tell_tokens(const vt_session *session, const char *name, const float *x);
 
-/* ---- text -------------------------------------------------------------------------------------- */
+/* ---- text --------------------------------------------------------------------------------------
+ */
 
 typedef struct vt_text_buffers {
     float *x; /* [batch * tokens][width], the residual stream, then hidden */
     float *rope_cos, *rope_sin, *local_cos, *local_sin; /* [tokens][pairs] */
     vt_encoder_workspace encoder;
-    float *pooled;         /* [batch][pooled width] */
-    float *undense;        /* [batch][width]: what the pooler's linear layer takes */
-    float *embeds;         /* [batch][embed_dim] */
-    float *logits;         /* [batch * tokens][vocab_size] */
+    float *pooled;  /* [batch][pooled width] */
+    float *undense; /* [batch][width]: what the pooler's linear layer takes */
+    float *embeds;  /* [batch][embed_dim] */
+    float *logits;  /* [batch * tokens][vocab_size] */
     vt_kv_cache cache;
 } vt_text_buffers;
 
 typedef struct vt_text_pass {
-    size_t batch, tokens;      /* at most; 0: no text in this session */
+    size_t batch, tokens; /* at most; 0: no text in this session */
     size_t cache_tokens, rope_length;
     vt_text_buffers buffers;
     vt_rope rope, local_rope;
     vt_alibi alibi;
     vt_t5_bias t5_bias;
-    uint16_t *t5_buckets;      /* [t5_max_distance + 1] */
+    uint16_t *t5_buckets;             /* [t5_max_distance + 1] */
     const vt_attention_bias **biases; /* [depth], or NULL */
-    const int64_t *token_types; /* [count][length] of the next forward pass, or NULL: all 0 */
-    size_t count, length;      /* texts and tokens of the last forward pass */
+    const int64_t *token_types;       /* [count][length] of the next forward pass, or NULL: all 0 */
+    size_t count, length;             /* texts and tokens of the last forward pass */
     void *block;
 } vt_text_pass;
 
-vt_status vt_text_create(vt_text_pass *out, const vt_model *model, const vt_session_options *options,
-                         size_t num_threads, vt_error *err);
+vt_status vt_text_create(vt_text_pass *out, const vt_model *model,
+                         const vt_session_options *options, size_t num_threads, vt_error *err);
 void vt_text_destroy(vt_text_pass *pass);
 
-/* ---- session ----------------------------------------------------------------------------------- */
+/* ---- session -----------------------------------------------------------------------------------
+ */
 
 struct vt_session {
     const vt_model *model;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * A forward pass over tokens: embeddings, blocks, pooling or logits; whole texts, or step by step with a
- * cache of keys and values.
+ * A forward pass over tokens: embeddings, blocks, pooling or logits; whole texts, or step by step
+ * with a cache of keys and values.
  */
 #include <math.h>
 #include <stdio.h>
@@ -12,7 +12,8 @@
 
 enum { DEFAULT_TOKENS = 512, MAX_TOKENS = 1 << 24, MAX_TEXTS = 1 << 16 };
 
-/* ---- life -------------------------------------------------------------------------------------- */
+/* ---- life --------------------------------------------------------------------------------------
+ */
 
 static void carve(vt_text_pass *out, vt_arena *arena, const vt_model *model, size_t num_threads) {
     const vt_config *config = &model->config;
@@ -52,22 +53,22 @@ static void make_biases(vt_text_pass *pass, const vt_model *model) {
         pass->alibi = vt_alibi_make(weights->alibi_slopes);
         bias = &pass->alibi.base;
     } else if (text->has_t5_bias) {
-        pass->t5_bias = vt_t5_bias_make(weights->t5_bias, pass->t5_buckets,
-                                        text->encoder.attention.num_heads, text->t5_buckets,
-                                        text->t5_max_distance, !text->encoder.causal);
+        pass->t5_bias =
+            vt_t5_bias_make(weights->t5_bias, pass->t5_buckets, text->encoder.attention.num_heads,
+                            text->t5_buckets, text->t5_max_distance, !text->encoder.causal);
         bias = &pass->t5_bias.base;
     }
     for (size_t i = 0; bias && i < text->encoder.depth; i++)
         pass->biases[i] = bias;
 }
 
-vt_status vt_text_create(vt_text_pass *out, const vt_model *model, const vt_session_options *options,
-                         size_t num_threads, vt_error *err) {
+vt_status vt_text_create(vt_text_pass *out, const vt_model *model,
+                         const vt_session_options *options, size_t num_threads, vt_error *err) {
     const vt_text_config *text = &model->config.text;
     size_t positions = text->max_positions ? text->max_positions : DEFAULT_TOKENS;
     *out = (vt_text_pass){
         .batch = options->text_batch ? options->text_batch : 1,
-        .tokens = options->text_tokens   ? options->text_tokens
+        .tokens = options->text_tokens         ? options->text_tokens
                   : positions < DEFAULT_TOKENS ? positions
                                                : DEFAULT_TOKENS,
         .cache_tokens = options->cache_tokens,
@@ -79,8 +80,8 @@ vt_status vt_text_create(vt_text_pass *out, const vt_model *model, const vt_sess
     vt_arena arena = {0};
     carve(out, &arena, model, num_threads);
     if (arena.overflow)
-        return vt_fail(err, VT_ERR_LIMIT, "%zu texts of %zu tokens do not fit in memory", out->batch,
-                       out->tokens);
+        return vt_fail(err, VT_ERR_LIMIT, "%zu texts of %zu tokens do not fit in memory",
+                       out->batch, out->tokens);
     size_t bytes = arena.used;
     out->block = vt_malloc(bytes, 1);
     if (!out->block)
@@ -96,7 +97,8 @@ void vt_text_destroy(vt_text_pass *pass) {
     *pass = (vt_text_pass){0};
 }
 
-/* ---- embeddings -------------------------------------------------------------------------------- */
+/* ---- embeddings --------------------------------------------------------------------------------
+ */
 
 /* Position p of the sinusoidal table (Vaswani et al. 2017, section 3.5), added to a row. */
 static void add_sinusoid(float *row, size_t width, size_t p) {
@@ -130,8 +132,8 @@ static void embed_token(const vt_model *model, float *row, int64_t id, int64_t t
 }
 
 /* A stage has one name in a model of text alone and another beside a tower of pictures. */
-static void tell(const vt_session *session, const char *alone, const char *beside, const float *data,
-                 size_t rows, size_t columns) {
+static void tell(const vt_session *session, const char *alone, const char *beside,
+                 const float *data, size_t rows, size_t columns) {
     vt_session_tell(session, session->model->config.has_vision ? beside : alone, data,
                     session->text.count, rows, columns);
 }
@@ -141,23 +143,26 @@ static void tell_block(void *user, size_t block, const float *x) {
     char alone[32], beside[32];
     snprintf(alone, sizeof alone, "block%zu", block);
     snprintf(beside, sizeof beside, "text_block%zu", block);
-    tell(session, alone, beside, x, session->text.length, session->model->config.text.encoder.width);
+    tell(session, alone, beside, x, session->text.length,
+         session->model->config.text.encoder.width);
 }
 
-static void embed(vt_session *session, const vt_compute *compute, const int64_t *ids, size_t first) {
+static void embed(vt_session *session, const vt_compute *compute, const int64_t *ids,
+                  size_t first) {
     const vt_model *model = session->model;
     vt_text_pass *pass = &session->text;
     size_t width = model->config.text.encoder.width, rows = pass->count * pass->length;
     float *x = pass->buffers.x;
     for (size_t row = 0; row < rows; row++)
-        embed_token(model, x + row * width, ids[row], pass->token_types ? pass->token_types[row] : 0,
-                    first + row % pass->length);
+        embed_token(model, x + row * width, ids[row],
+                    pass->token_types ? pass->token_types[row] : 0, first + row % pass->length);
     pass->token_types = NULL;
     vt_norm_forward(compute, &model->weights.text.embed_norm, x, width, x, width, rows, width);
     tell(session, "embeddings", "text_embeddings", x, pass->length, width);
 }
 
-/* ---- running ----------------------------------------------------------------------------------- */
+/* ---- running -----------------------------------------------------------------------------------
+ */
 
 /* The rotations of positions first, first + 1, …, of a sequence that ends with them. */
 static void fill_ropes(vt_session *session, size_t first) {
@@ -293,12 +298,12 @@ static void project(vt_session *session, const vt_compute *compute) {
     tell(session, "text_embeds", "text_embeds", embeds, 0, n);
 }
 
-static vt_status check_ids(const vt_text_config *text, const int64_t *ids, size_t count, size_t first,
-                           size_t length, vt_error *err) {
+static vt_status check_ids(const vt_text_config *text, const int64_t *ids, size_t count,
+                           size_t first, size_t length, vt_error *err) {
     for (size_t i = 0; i < count * length; i++)
         if (ids[i] < 0 || (uint64_t)ids[i] >= text->vocab_size)
-            return vt_fail(err, VT_ERR_ARGUMENT, "token %zu is %lld, not in the vocabulary of %zu", i,
-                           (long long)ids[i], text->vocab_size);
+            return vt_fail(err, VT_ERR_ARGUMENT, "token %zu is %lld, not in the vocabulary of %zu",
+                           i, (long long)ids[i], text->vocab_size);
     if (text->has_pos_embed && first + length > text->max_positions)
         return vt_fail(err, VT_ERR_LIMIT,
                        "%zu tokens are more than the %zu positions that this model learned",
@@ -382,7 +387,8 @@ void vt_session_reset(vt_session *session) {
     vt_kv_cache_reset(&session->text.buffers.cache);
 }
 
-/* ---- results ----------------------------------------------------------------------------------- */
+/* ---- results -----------------------------------------------------------------------------------
+ */
 
 const float *vt_session_hidden(const vt_session *session) {
     return session->text.buffers.x;

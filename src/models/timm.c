@@ -42,8 +42,8 @@ void vt_timm_image(vt_vision_config *out, vt_timm *timm) {
     out->patch_size = vt_json_size(&timm->args, "patch_size", stored ? stored : 16);
     if (out->patch_size == 0) {
         if (!timm->args.status)
-            timm->args.status = vt_fail(timm->args.err, VT_ERR_FORMAT, "%s: patch_size is 0",
-                                        timm->args.where);
+            timm->args.status =
+                vt_fail(timm->args.err, VT_ERR_FORMAT, "%s: patch_size is 0", timm->args.where);
         out->patch_size = 1; /* so that a family may divide by it before it looks at the status */
     }
 }
@@ -81,7 +81,8 @@ void vt_timm_encoder(vt_encoder_config *out, vt_timm *timm, size_t num_heads,
                                "%s: embed_dim %zu is no multiple of num_heads %zu", args->where,
                                out->width, num_heads);
     size_t head_dim = num_heads ? out->width / num_heads : 0;
-    out->attention = (vt_attention_shape){.num_heads = num_heads, .num_kv_heads = num_heads,
+    out->attention = (vt_attention_shape){.num_heads = num_heads,
+                                          .num_kv_heads = num_heads,
                                           .head_dim = head_dim,
                                           .scale = 1.0f / sqrtf((float)head_dim)};
     out->norm = vt_timm_has_tensor(timm, "blocks.0.norm1.bias") ? VT_NORM_LAYER : VT_NORM_RMS;
@@ -97,7 +98,7 @@ void vt_timm_pooling(vt_vision_config *out, vt_timm *timm, const char *fallback)
         const char *name;
         vt_pooling_kind kind;
     } kinds[] = {
-        {"token", VT_POOL_TOKEN}, {"avg", VT_POOL_AVG}, {"max", VT_POOL_MAX},
+        {"token", VT_POOL_TOKEN},    {"avg", VT_POOL_AVG}, {"max", VT_POOL_MAX},
         {"avgmax", VT_POOL_AVG_MAX}, {"map", VT_POOL_MAP},
     };
     const char *pooling = vt_json_string(&timm->args, "global_pool", fallback);

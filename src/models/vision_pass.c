@@ -11,7 +11,8 @@
 
 enum { MAX_SIDE = 1 << 20, MAX_BATCH = 1 << 16 };
 
-/* ---- sizes ------------------------------------------------------------------------------------- */
+/* ---- sizes -------------------------------------------------------------------------------------
+ */
 
 vt_status vt_vision_find_shape(vt_vision_shape *out, const vt_model *model, size_t batch,
                                size_t height, size_t width, vt_error *err) {
@@ -49,7 +50,8 @@ static void carve(vt_vision_pass *out, vt_arena *arena, const vt_model *model,
     size_t pairs = vision->has_rope ? vision->rope.pairs : 0;
     if (!vt_mul_size(shape->batch, shape->num_tokens, &rows))
         arena->overflow = true;
-    b->columns = vt_take_floats(arena, shape->num_patches, model->weights.vision.embed.proj.weight.k);
+    b->columns =
+        vt_take_floats(arena, shape->num_patches, model->weights.vision.embed.proj.weight.k);
     b->x = vt_take_floats(arena, rows, width);
     b->rope_cos = vt_take_floats(arena, shape->num_patches, pairs);
     b->rope_sin = vt_take_floats(arena, shape->num_patches, pairs);
@@ -61,8 +63,8 @@ static void carve(vt_vision_pass *out, vt_arena *arena, const vt_model *model,
     b->head_in = vt_take_floats(arena, config->head_takes_mean ? shape->batch : 0, 2 * width);
     b->embeds = vt_take_floats(arena, shape->batch, config->embed_dim);
     b->logits = vt_take_floats(arena, shape->batch, config->num_classes);
-    b->logits_distill = vt_take_floats(arena, config->distill_head ? shape->batch : 0,
-                                       config->num_classes);
+    b->logits_distill =
+        vt_take_floats(arena, config->distill_head ? shape->batch : 0, config->num_classes);
     if (vision->naflex) {
         out->item_pos = vt_take_floats(arena, rows, width);
         out->item_mask = vt_arena_take(arena, rows, 1);
@@ -87,10 +89,11 @@ vt_status vt_vision_measure(size_t *bytes, const vt_model *model, const vt_visio
     return VT_OK;
 }
 
-/* ---- positions of this grid -------------------------------------------------------------------- */
+/* ---- positions of this grid --------------------------------------------------------------------
+ */
 
-/* BEiT's table of each block for another grid: its offsets are resized like a picture, its last three rows
- * are not. */
+/* BEiT's table of each block for another grid: its offsets are resized like a picture, its last
+ * three rows are not. */
 static vt_status fill_grid_biases(vt_vision_pass *pass, const vt_model *model, vt_error *err) {
     const vt_vision_config *vision = &model->config.vision;
     const vt_vision_shape *shape = &pass->shape;
@@ -122,8 +125,10 @@ static vt_status fill_positions(vt_vision_pass *pass, const vt_model *model, vt_
     if (vision->has_rope) {
         vt_rope2d_fill(pass->buffers.rope_cos, pass->buffers.rope_sin, &vision->rope, shape->grid_h,
                        shape->grid_w);
-        pass->rope = (vt_rope){.cos = pass->buffers.rope_cos, .sin = pass->buffers.rope_sin,
-                               .pairs = vision->rope.pairs, .layout = vision->rope.layout,
+        pass->rope = (vt_rope){.cos = pass->buffers.rope_cos,
+                               .sin = pass->buffers.rope_sin,
+                               .pairs = vision->rope.pairs,
+                               .layout = vision->rope.layout,
                                .num_prefix = vt_config_num_prefix(vision)};
     }
     if (vision->has_grid_bias)
@@ -131,7 +136,8 @@ static vt_status fill_positions(vt_vision_pass *pass, const vt_model *model, vt_
     return VT_OK;
 }
 
-/* ---- life -------------------------------------------------------------------------------------- */
+/* ---- life --------------------------------------------------------------------------------------
+ */
 
 vt_status vt_vision_create(vt_vision_pass *out, const vt_model *model, const vt_vision_shape *shape,
                            size_t num_threads, vt_error *err) {
@@ -170,7 +176,8 @@ vt_status vt_session_preprocess(const vt_session *session, float *pixels, const 
     return vt_preprocess_run(&session->model->config.preprocess, pixels, image, height, width, err);
 }
 
-/* ---- running ----------------------------------------------------------------------------------- */
+/* ---- running -----------------------------------------------------------------------------------
+ */
 
 void vt_vision_tell_tokens(const vt_session *session, const char *name, const float *x) {
     vt_session_tell(session, name, x, session->vision.count, session->vision.shape.num_tokens,
@@ -194,8 +201,10 @@ static void embed(vt_session *session, const vt_compute *compute, const float *p
     if (pos)
         vt_session_tell(session, "pos", pos, 1, config->num_pos_prefix + shape->num_patches, width);
     if (config->has_rope) {
-        vt_session_tell(session, "rope_cos", b->rope_cos, shape->num_patches, 0, config->rope.pairs);
-        vt_session_tell(session, "rope_sin", b->rope_sin, shape->num_patches, 0, config->rope.pairs);
+        vt_session_tell(session, "rope_cos", b->rope_cos, shape->num_patches, 0,
+                        config->rope.pairs);
+        vt_session_tell(session, "rope_sin", b->rope_sin, shape->num_patches, 0,
+                        config->rope.pairs);
     }
     vt_patch_embed_forward(compute, &weights->embed, b->x, pixels, session->vision.count,
                            shape->grid_h, shape->grid_w, pos, b->columns);
@@ -232,8 +241,8 @@ static void classify_pair(vt_session *session, const vt_compute *compute) {
     size_t n = session->model->config.num_classes, count = session->vision.count;
     size_t ldx = session->vision.shape.num_tokens * width;
     vt_dense_forward(compute, &weights->head, b->logits, n, b->x, ldx, count, (vt_epilogue){0});
-    vt_dense_forward(compute, &weights->head_distill, b->logits_distill, n, b->x + width, ldx, count,
-                     (vt_epilogue){0});
+    vt_dense_forward(compute, &weights->head_distill, b->logits_distill, n, b->x + width, ldx,
+                     count, (vt_epilogue){0});
     for (size_t i = 0; i < count * n; i++)
         b->logits[i] = 0.5f * (b->logits[i] + b->logits_distill[i]);
 }
@@ -277,8 +286,8 @@ static void project(vt_session *session, const vt_compute *compute) {
     if (!n)
         return;
     if (config->vision_projection)
-        vt_dense_forward(compute, &session->model->weights.vision.projection, b->embeds, n, b->pooled,
-                         width, count, (vt_epilogue){0});
+        vt_dense_forward(compute, &session->model->weights.vision.projection, b->embeds, n,
+                         b->pooled, width, count, (vt_epilogue){0});
     else
         memcpy(b->embeds, b->pooled, count * n * sizeof *b->embeds);
     vt_normalize_rows(compute->kernels, b->embeds, count, n);
@@ -299,14 +308,16 @@ void vt_vision_finish(vt_session *session) {
     project(session, &compute);
 }
 
-vt_status vt_session_forward(vt_session *session, const float *pixels, size_t count, vt_error *err) {
+vt_status vt_session_forward(vt_session *session, const float *pixels, size_t count,
+                             vt_error *err) {
     const vt_model *model = session->model;
     if (!model->config.has_vision)
         return vt_fail(err, VT_ERR_UNSUPPORTED, "this model takes no pictures");
     if (count == 0 || count > session->vision.shape.batch)
         return vt_fail(err, VT_ERR_ARGUMENT, "a session for %zu pictures was given %zu",
                        session->vision.shape.batch, count);
-    if (session->vision.shape.num_patches != session->vision.shape.grid_h * session->vision.shape.grid_w)
+    if (session->vision.shape.num_patches !=
+        session->vision.shape.grid_h * session->vision.shape.grid_w)
         return vt_fail(err, VT_ERR_UNSUPPORTED,
                        "a session for pictures of any aspect takes them one size each");
     const vt_compute compute = {model->kernels, session->pool};

@@ -9,7 +9,8 @@
 #include "nn/patch_resize.h"
 #include "nn/sincos.h"
 
-/* ---- pictures ---------------------------------------------------------------------------------- */
+/* ---- pictures ----------------------------------------------------------------------------------
+ */
 
 /* The class, distillation and register tokens, one after another. */
 static void bind_prefix(vt_binder *b, vt_patch_embed *out, const vt_vision_config *config) {
@@ -38,9 +39,10 @@ static void bind_prefix(vt_binder *b, vt_patch_embed *out, const vt_vision_confi
     out->prefix = prefix;
 }
 
-/* A block's own table, and the shared one (or NULL) added: resizing is linear, so that the sum may be
- * taken first. */
-static const float *bind_grid_bias(vt_binder *b, size_t block, const size_t *table, const float *shared) {
+/* A block's own table, and the shared one (or NULL) added: resizing is linear, so that the sum may
+ * be taken first. */
+static const float *bind_grid_bias(vt_binder *b, size_t block, const size_t *table,
+                                   const float *shared) {
     const vt_tensor *tensor = vt_bind_require(b, VT_PART_GRID_BIAS, block, "");
     size_t elements = table[0] * table[1];
     float *out = tensor ? vt_bind_own(b, elements, sizeof *out) : NULL;
@@ -76,7 +78,8 @@ static void turn_channels_first(float *out, const float *in, size_t width, size_
                 out[c * area + at] = in[at * 3 + c];
 }
 
-/* The patch layer's kernels, turned or resized where the model is run with other patches than it stores. */
+/* The patch layer's kernels, turned or resized where the model is run with other patches than it
+ * stores. */
 static void bind_patch_kernel(vt_binder *b, vt_packed *out, const vt_vision_config *config) {
     size_t width = config->encoder.width, patch = config->patch_size, run = config->run_patch_size;
     const size_t kernel[] = {width, 3, patch, patch}, matrix[] = {width, 3 * patch * patch};
@@ -108,7 +111,8 @@ static void bind_patch_kernel(vt_binder *b, vt_packed *out, const vt_vision_conf
 static const float *make_sincos(vt_binder *b, const vt_vision_config *config) {
     size_t width = config->encoder.width, grid_h, grid_w;
     vt_config_native_grid(config, &grid_h, &grid_w);
-    float *table = vt_bind_own(b, (config->num_pos_prefix + grid_h * grid_w) * width, sizeof *table);
+    float *table =
+        vt_bind_own(b, (config->num_pos_prefix + grid_h * grid_w) * width, sizeof *table);
     if (table)
         vt_sincos2d_fill(table + config->num_pos_prefix * width, grid_h, grid_w, width, 10000,
                          VT_SINCOS_MAE);
@@ -187,8 +191,10 @@ static void bind_map_head(vt_binder *b, vt_map_head *map) {
 
 static void bind_pooler(vt_binder *b, vt_pooler *out, const vt_vision_config *config) {
     size_t width = config->encoder.width;
-    *out = (vt_pooler){.kind = config->pooling, .width = width,
-                       .include_prefix = config->pool_prefix, .dense_act = VT_ACT_TANH};
+    *out = (vt_pooler){.kind = config->pooling,
+                       .width = width,
+                       .include_prefix = config->pool_prefix,
+                       .dense_act = VT_ACT_TANH};
     if (config->pooling == VT_POOL_MAP)
         bind_map_head(b, &out->map);
     if (config->pool_norm)
@@ -197,8 +203,8 @@ static void bind_pooler(vt_binder *b, vt_pooler *out, const vt_vision_config *co
         vt_bind_dense(b, &out->dense, VT_PART_POOLER, 0, width, width, true);
 }
 
-/* The layer into the space that pictures and texts share; OpenAI's and OpenCLIP's files have it as a bare
- * matrix that is multiplied from the right. */
+/* The layer into the space that pictures and texts share; OpenAI's and OpenCLIP's files have it as
+ * a bare matrix that is multiplied from the right. */
 static void bind_projection(vt_binder *b, vt_dense *out, size_t embed_dim, size_t width) {
     char name[VT_MAX_TENSOR_NAME];
     const size_t matrix[] = {width, embed_dim};
@@ -224,12 +230,13 @@ static void bind_vision(vt_binder *b, vt_weights *out, const vt_config *config) 
         size_t head_width = config->head_takes_mean ? 2 * width : width;
         vt_bind_dense(b, &out->head, VT_PART_HEAD, 0, config->num_classes, head_width, true);
         if (config->distill_head)
-            vt_bind_dense(b, &out->head_distill, VT_PART_HEAD_DISTILL, 0, config->num_classes, width,
-                          true);
+            vt_bind_dense(b, &out->head_distill, VT_PART_HEAD_DISTILL, 0, config->num_classes,
+                          width, true);
     }
 }
 
-/* ---- text -------------------------------------------------------------------------------------- */
+/* ---- text --------------------------------------------------------------------------------------
+ */
 
 static void bind_text_positions(vt_binder *b, vt_text_weights *out, const vt_text_config *config) {
     size_t width = config->encoder.width, num_heads = config->encoder.attention.num_heads;
@@ -293,7 +300,8 @@ static float bind_scalar(vt_binder *b, vt_part part) {
     return value;
 }
 
-/* ---- all --------------------------------------------------------------------------------------- */
+/* ---- all ---------------------------------------------------------------------------------------
+ */
 
 static size_t count_tensors(const vt_checkpoint *checkpoint) {
     size_t count = 0;
@@ -303,10 +311,11 @@ static size_t count_tensors(const vt_checkpoint *checkpoint) {
 }
 
 vt_status vt_weights_bind(vt_weights *out, const vt_config *config, const vt_family *family,
-                          const vt_checkpoint *checkpoint, const vt_kernels *kernels, vt_error *err) {
+                          const vt_checkpoint *checkpoint, const vt_kernels *kernels,
+                          vt_error *err) {
     *out = (vt_weights){0};
-    vt_binder b = {.out = out, .checkpoint = checkpoint, .kernels = kernels, .family = family,
-                   .err = err};
+    vt_binder b = {
+        .out = out, .checkpoint = checkpoint, .kernels = kernels, .family = family, .err = err};
     out->used = vt_bind_own(&b, count_tensors(checkpoint), sizeof *out->used);
     if (config->has_vision)
         bind_vision(&b, out, config);

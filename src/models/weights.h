@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * The weights of a model, bound from a checkpoint's tensors: converted to F32, matrices packed for gemm.
+ * The weights of a model, bound from a checkpoint's tensors: converted to F32, matrices packed for
+ * gemm.
  */
 #ifndef VT_MODELS_WEIGHTS_H
 #define VT_MODELS_WEIGHTS_H
@@ -13,10 +14,10 @@ typedef struct vt_vision_weights {
     const float *pos_embed;    /* [num_pos_prefix + patches][width], or NULL */
     const float **grid_biases; /* [depth][(2 grid_h - 1)(2 grid_w - 1) + 3][num_heads], or NULL */
     vt_norm pre_norm;
-    vt_block *blocks;          /* [depth] */
+    vt_block *blocks; /* [depth] */
     vt_norm norm;
     vt_pooler pooler;
-    vt_dense projection;       /* [embed_dim][width], or no weight */
+    vt_dense projection; /* [embed_dim][width], or no weight */
 } vt_vision_weights;
 
 typedef struct vt_text_weights {
@@ -26,34 +27,35 @@ typedef struct vt_text_weights {
     const float *alibi_slopes; /* [num_heads], or NULL */
     const float *t5_bias;      /* [buckets][num_heads], or NULL */
     vt_norm embed_norm;
-    vt_block *blocks;          /* [depth] */
+    vt_block *blocks; /* [depth] */
     vt_norm norm;
-    vt_dense pooler;           /* [width][width], or no weight */
-    vt_dense projection;       /* [embed_dim][width], or no weight */
-    vt_dense lm_head;          /* [vocab_size][width], or no weight */
+    vt_dense pooler;     /* [width][width], or no weight */
+    vt_dense projection; /* [embed_dim][width], or no weight */
+    vt_dense lm_head;    /* [vocab_size][width], or no weight */
 } vt_text_weights;
 
 typedef struct vt_weights {
     vt_vision_weights vision;
     vt_text_weights text;
-    vt_dense head;             /* [num_classes][width]; no weight: no classifier */
+    vt_dense head; /* [num_classes][width]; no weight: no classifier */
     vt_dense head_distill;
-    float logit_scale;         /* logits of pairs = exp(logit_scale) cos + logit_bias */
+    float logit_scale; /* logits of pairs = exp(logit_scale) cos + logit_bias */
     float logit_bias;
 
     /* What is owned, and what became of the checkpoint. */
     void **owned;
     size_t num_owned, owned_capacity;
-    size_t bytes;              /* of all of the above */
-    size_t num_parameters;     /* elements of the tensors that were bound */
-    bool *used;                /* [tensors of the checkpoint] */
-    vt_dtype dtype;            /* of a block's matrix */
+    size_t bytes;          /* of all of the above */
+    size_t num_parameters; /* elements of the tensors that were bound */
+    bool *used;            /* [tensors of the checkpoint] */
+    vt_dtype dtype;        /* of a block's matrix */
 } vt_weights;
 
-/* Binds every part that the configuration calls for. A missing tensor, a wrong shape or a type that is not
- * float is an error that names file and tensor. On failure *out holds nothing. */
+/* Binds every part that the configuration calls for. A missing tensor, a wrong shape or a type that
+ * is not float is an error that names file and tensor. On failure *out holds nothing. */
 vt_status vt_weights_bind(vt_weights *out, const vt_config *config, const vt_family *family,
-                          const vt_checkpoint *checkpoint, const vt_kernels *kernels, vt_error *err);
+                          const vt_checkpoint *checkpoint, const vt_kernels *kernels,
+                          vt_error *err);
 void vt_weights_free(vt_weights *weights);
 
 /* Tells `log` of each tensor that the family does not know. */

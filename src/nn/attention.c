@@ -6,18 +6,19 @@
 
 #include "base/memory.h"
 
-/* A tile of scores is Q_TILE queries by KV_BLOCK keys. A block's K and V panels (2 x 256 x head_dim) stay
- * in the second-level cache while the queries of a chunk pass over them; packing them is paid once for
- * Q_CHUNK queries, and not worth it for FEW of them (a decoding step, a pooling probe). */
+/* A tile of scores is Q_TILE queries by KV_BLOCK keys. A block's K and V panels (2 x 256 x
+ * head_dim) stay in the second-level cache while the queries of a chunk pass over them; packing
+ * them is paid once for Q_CHUNK queries, and not worth it for FEW of them (a decoding step, a
+ * pooling probe). */
 enum { Q_TILE = 48, KV_BLOCK = 256, Q_CHUNK = 512, FEW = 4 };
 
 typedef struct attention_call {
     const vt_kernels *kernels;
     const vt_attention_shape *shape;
     const vt_attention_args *args;
-    size_t num_chunks;      /* of queries, a head */
-    float *scratch;         /* of all threads */
-    size_t thread_scratch;  /* floats, a thread */
+    size_t num_chunks;     /* of queries, a head */
+    float *scratch;        /* of all threads */
+    size_t thread_scratch; /* floats, a thread */
 } attention_call;
 
 /* One thread's scratch memory. */
@@ -70,7 +71,8 @@ bool vt_attention_scratch_size(const vt_kernels *kernels, const vt_attention_sha
     return vt_mul_size(thread_scratch_floats(kernels, shape->head_dim), num_threads, floats);
 }
 
-/* ---- what a query sees ------------------------------------------------------------------------- */
+/* ---- what a query sees -------------------------------------------------------------------------
+ */
 
 /* The keys [*first, *past) of an item that its query number q may see, padding aside. */
 static void visible_keys(const vt_attention_args *args, size_t q, size_t *first, size_t *past) {
@@ -96,8 +98,8 @@ static void adjust_scores(const attention_call *call, const attention_chunk *chu
                           size_t q, size_t key, size_t count) {
     const vt_attention_args *args = call->args;
     if (args->bias)
-        args->bias->add(args->bias, scores, chunk->head, args->q_position + q, args->kv_position + key,
-                        count);
+        args->bias->add(args->bias, scores, chunk->head, args->q_position + q,
+                        args->kv_position + key, count);
     if (args->causal || args->window) {
         size_t first, past;
         visible_keys(args, q, &first, &past);
@@ -112,12 +114,13 @@ static void adjust_scores(const attention_call *call, const attention_chunk *chu
     }
 }
 
-/* ---- blocks ------------------------------------------------------------------------------------ */
+/* ---- blocks ------------------------------------------------------------------------------------
+ */
 
-/* Turns a row of scores into exp(score - max) and folds it into the running softmax; what earlier blocks
- * left in `out` is scaled down to the new maximum. */
-static void online_softmax_row(const vt_kernels *kernels, float *scores, size_t count, float *row_max,
-                               float *row_sum, float *out, size_t head_dim) {
+/* Turns a row of scores into exp(score - max) and folds it into the running softmax; what earlier
+ * blocks left in `out` is scaled down to the new maximum. */
+static void online_softmax_row(const vt_kernels *kernels, float *scores, size_t count,
+                               float *row_max, float *row_sum, float *out, size_t head_dim) {
     float block_max = kernels->max(scores, count);
     if (block_max == -INFINITY) { /* nothing to see here */
         memset(scores, 0, count * sizeof *scores);
@@ -132,7 +135,8 @@ static void online_softmax_row(const vt_kernels *kernels, float *scores, size_t 
 }
 
 static void softmax_tile(const attention_call *call, const attention_chunk *chunk,
-                         const attention_tile *tile, size_t q0, size_t rows, size_t key, size_t keys) {
+                         const attention_tile *tile, size_t q0, size_t rows, size_t key,
+                         size_t keys) {
     const vt_attention_args *args = call->args;
     for (size_t r = 0; r < rows; r++) {
         float *scores = tile->scores + r * KV_BLOCK;
@@ -180,8 +184,9 @@ static void attend_block_few(const attention_call *call, const attention_chunk *
     for (size_t r = 0; r < chunk->count; r++) {
         float *scores = tile->scores + r * KV_BLOCK;
         for (size_t j = 0; j < keys; j++)
-            scores[j] = call->shape->scale * kernels->dot(chunk->q + r * args->q_ld,
-                                                          chunk->k + (key + j) * args->kv_ld, head_dim);
+            scores[j] =
+                call->shape->scale * kernels->dot(chunk->q + r * args->q_ld,
+                                                  chunk->k + (key + j) * args->kv_ld, head_dim);
     }
     softmax_tile(call, chunk, tile, 0, chunk->count, key, keys);
     for (size_t r = 0; r < chunk->count; r++)
@@ -190,7 +195,8 @@ static void attend_block_few(const attention_call *call, const attention_chunk *
                           tile->scores[r * KV_BLOCK + j], head_dim);
 }
 
-/* ---- tasks ------------------------------------------------------------------------------------- */
+/* ---- tasks -------------------------------------------------------------------------------------
+ */
 
 static attention_chunk find_chunk(const attention_call *call, size_t task) {
     const vt_attention_shape *shape = call->shape;

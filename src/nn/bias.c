@@ -3,7 +3,8 @@
 
 #include <math.h>
 
-/* ---- ALiBi ------------------------------------------------------------------------------------- */
+/* ---- ALiBi -------------------------------------------------------------------------------------
+ */
 
 static size_t power_of_two_up_to(size_t n) {
     size_t power = 1;
@@ -26,7 +27,8 @@ void vt_alibi_slopes(float *slopes, size_t num_heads, vt_alibi_order order, doub
     size_t below = power_of_two_up_to(num_heads);
     for (size_t i = 0; i < num_heads; i++) {
         size_t at = i < below ? i : 2 * (i - below), n = i < below ? below : 2 * below;
-        slopes[i] = order == VT_ALIBI_BLOOM ? slope_as_power(at, n, max_bias) : slope(at, n, max_bias);
+        slopes[i] =
+            order == VT_ALIBI_BLOOM ? slope_as_power(at, n, max_bias) : slope(at, n, max_bias);
     }
 }
 
@@ -43,7 +45,8 @@ vt_alibi vt_alibi_make(const float *slopes) {
     return (vt_alibi){.base = {alibi_add}, .slopes = slopes};
 }
 
-/* ---- T5 ---------------------------------------------------------------------------------------- */
+/* ---- T5 ----------------------------------------------------------------------------------------
+ */
 
 size_t vt_t5_bucket(long long relative_position, bool bidirectional, size_t num_buckets,
                     size_t max_distance) {
@@ -76,23 +79,24 @@ static size_t t5_lookup(const vt_t5_bias *bias, size_t query, size_t key) {
     return later ? bucket + bias->num_buckets / 2 : bucket;
 }
 
-static void t5_add(const vt_attention_bias *self, float *scores, size_t head, size_t query, size_t key,
-                   size_t count) {
+static void t5_add(const vt_attention_bias *self, float *scores, size_t head, size_t query,
+                   size_t key, size_t count) {
     const vt_t5_bias *bias = (const vt_t5_bias *)self;
     for (size_t j = 0; j < count; j++)
         scores[j] += bias->table[t5_lookup(bias, query, key + j) * bias->num_heads + head];
 }
 
-vt_t5_bias vt_t5_bias_make(const float *table, uint16_t *buckets, size_t num_heads, size_t num_buckets,
-                           size_t max_distance, bool bidirectional) {
+vt_t5_bias vt_t5_bias_make(const float *table, uint16_t *buckets, size_t num_heads,
+                           size_t num_buckets, size_t max_distance, bool bidirectional) {
     for (size_t distance = 0; distance <= max_distance; distance++)
-        buckets[distance] = (uint16_t)vt_t5_bucket(-(long long)distance, bidirectional, num_buckets,
-                                                   max_distance);
+        buckets[distance] =
+            (uint16_t)vt_t5_bucket(-(long long)distance, bidirectional, num_buckets, max_distance);
     return (vt_t5_bias){{t5_add},    table,        buckets,      num_heads,
                         num_buckets, max_distance, bidirectional};
 }
 
-/* ---- BEiT -------------------------------------------------------------------------------------- */
+/* ---- BEiT --------------------------------------------------------------------------------------
+ */
 
 /* The table's row for a pair of tokens; token 0 is the class token. */
 static size_t grid_row(const vt_grid_bias *bias, size_t query, size_t key) {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * The two pieces with weights that every other layer is made of: a linear layer and a normalisation.
+ * The two pieces with weights that every other layer is made of: a linear layer and a
+ * normalisation.
  */
 #ifndef VT_NN_DENSE_H
 #define VT_NN_DENSE_H
@@ -29,7 +30,8 @@ typedef struct vt_compute {
     vt_pool *pool; /* NULL: the caller's thread */
 } vt_compute;
 
-/* y[rows] = dense(x[rows]), then the rest of the epilogue (its bias is ignored, the layer's is used). */
+/* y[rows] = dense(x[rows]), then the rest of the epilogue (its bias is ignored, the layer's is
+ * used). */
 void vt_dense_forward(const vt_compute *compute, const vt_dense *dense, float *y, size_t ldy,
                       const float *x, size_t ldx, size_t rows, vt_epilogue epilogue);
 

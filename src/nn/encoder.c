@@ -53,7 +53,8 @@ static void norm_heads(const block_call *call, const vt_norm *norm, float *x, si
                         call->rows, head_dim);
 }
 
-/* Moves the new keys and values behind the cached ones, and has the attention read them all there. */
+/* Moves the new keys and values behind the cached ones, and has the attention read them all there.
+ */
 static void use_cache(const block_call *call, vt_attention_args *args) {
     const vt_kv_cache *cache = call->pass->cache;
     float *k = vt_kv_cache_keys(cache, call->index), *v = vt_kv_cache_values(cache, call->index);
@@ -92,10 +93,20 @@ static void attend(const block_call *call, const float *in) {
                       shape->head_dim);
     }
     vt_attention_args args = {
-        .q = q, .k = k, .v = v, .q_ld = ld, .kv_ld = ld, .out = out, .out_ld = call->q_width,
-        .batch = pass->batch, .q_tokens = pass->tokens, .kv_tokens = pass->tokens,
-        .causal = call->config->causal, .window = window ? call->config->window : 0,
-        .key_mask = pass->key_mask, .bias = pass->biases ? pass->biases[call->index] : NULL,
+        .q = q,
+        .k = k,
+        .v = v,
+        .q_ld = ld,
+        .kv_ld = ld,
+        .out = out,
+        .out_ld = call->q_width,
+        .batch = pass->batch,
+        .q_tokens = pass->tokens,
+        .kv_tokens = pass->tokens,
+        .causal = call->config->causal,
+        .window = window ? call->config->window : 0,
+        .key_mask = pass->key_mask,
+        .bias = pass->biases ? pass->biases[call->index] : NULL,
     };
     if (pass->cache)
         use_cache(call, &args);
@@ -123,14 +134,15 @@ static void norm_rows(const block_call *call, const vt_norm *norm, float *out, c
     vt_norm_forward(call->compute, norm, out, call->width, x, call->width, call->rows, call->width);
 }
 
-/* x = x + norm1(proj(attention(x))); x = x + norm2(mlp(x)). The norm stands where LayerScale would. */
+/* x = x + norm1(proj(attention(x))); x = x + norm2(mlp(x)). The norm stands where LayerScale would.
+ */
 static void add_normed_branches(const block_call *call, float *x) {
     const vt_block *block = call->block;
     float *branch = call->workspace->branch;
     size_t width = call->width, elements = call->rows * width;
     attend(call, x);
-    vt_dense_forward(call->compute, &block->proj, branch, width, call->workspace->normed, call->q_width,
-                     call->rows, (vt_epilogue){0});
+    vt_dense_forward(call->compute, &block->proj, branch, width, call->workspace->normed,
+                     call->q_width, call->rows, (vt_epilogue){0});
     norm_rows(call, &block->norm1, branch, branch);
     call->compute->kernels->axpy(x, branch, 1.0f, elements);
     vt_mlp_forward(call->compute, &block->mlp, branch, width, x, width, call->rows,
@@ -172,8 +184,12 @@ void vt_encoder_forward(const vt_compute *compute, const vt_encoder_config *conf
                         const vt_encoder_pass *pass) {
     const vt_attention_shape *shape = &config->attention;
     block_call call = {
-        .compute = compute, .config = config, .workspace = workspace, .pass = pass,
-        .rows = pass->batch * pass->tokens, .width = config->width,
+        .compute = compute,
+        .config = config,
+        .workspace = workspace,
+        .pass = pass,
+        .rows = pass->batch * pass->tokens,
+        .width = config->width,
         .q_width = shape->num_heads * shape->head_dim,
         .kv_width = shape->num_kv_heads * shape->head_dim,
     };

@@ -18,10 +18,10 @@
 
 /* Where a block has its norms. */
 typedef enum vt_norm_order {
-    VT_NORM_FIRST,   /* pre-LN, as above */
-    VT_NORM_LAST,    /* post-LN (BERT): x = norm1(x + attention(x)); x = norm2(x + mlp(x)) */
+    VT_NORM_FIRST,    /* pre-LN, as above */
+    VT_NORM_LAST,     /* post-LN (BERT): x = norm1(x + attention(x)); x = norm2(x + mlp(x)) */
     VT_NORM_PARALLEL, /* GPT-NeoX: x = x + attention(norm1(x)) + mlp(norm2(x)) */
-    VT_NORM_BRANCH   /* Swin v2, EVA-02-CLIP-E: x = x + norm1(attention(x)); x = x + norm2(mlp(x)) */
+    VT_NORM_BRANCH /* Swin v2, EVA-02-CLIP-E: x = x + norm1(attention(x)); x = x + norm2(mlp(x)) */
 } vt_norm_order;
 
 typedef struct vt_encoder_config {
@@ -34,30 +34,31 @@ typedef struct vt_encoder_config {
     vt_activation activation;
     bool gated_mlp;
     bool causal;
-    size_t window;       /* a token sees those less than so many away; 0: all */
-    bool no_first_norm;  /* the first block may come without its norm1 (ModernBERT) */
-    size_t global_every; /* with a window: blocks 0, n, 2n, … have none (ModernBERT); 0: all have it */
+    size_t window;      /* a token sees those less than so many away; 0: all */
+    bool no_first_norm; /* the first block may come without its norm1 (ModernBERT) */
+    size_t
+        global_every; /* with a window: blocks 0, n, 2n, … have none (ModernBERT); 0: all have it */
 } vt_encoder_config;
 
 typedef struct vt_block {
-    vt_norm norm1;         /* [width] */
-    vt_dense qkv;          /* [(num_heads + 2 num_kv_heads) head_dim][width]: q rows, k rows, v rows */
-    vt_norm q_norm;        /* [head_dim], each head of q on its own */
-    vt_norm k_norm;        /* [head_dim] */
-    vt_norm attn_norm;     /* [num_heads head_dim], before proj */
-    vt_dense proj;         /* [width][num_heads head_dim] */
-    const float *scale1;   /* [width] LayerScale, or NULL */
-    vt_norm norm2;         /* [width] */
+    vt_norm norm1;     /* [width] */
+    vt_dense qkv;      /* [(num_heads + 2 num_kv_heads) head_dim][width]: q rows, k rows, v rows */
+    vt_norm q_norm;    /* [head_dim], each head of q on its own */
+    vt_norm k_norm;    /* [head_dim] */
+    vt_norm attn_norm; /* [num_heads head_dim], before proj */
+    vt_dense proj;     /* [width][num_heads head_dim] */
+    const float *scale1; /* [width] LayerScale, or NULL */
+    vt_norm norm2;       /* [width] */
     vt_mlp mlp;
-    const float *scale2;   /* [width] LayerScale, or NULL */
+    const float *scale2; /* [width] LayerScale, or NULL */
 } vt_block;
 
 /* Buffers of one forward pass over `rows` tokens in all. */
 typedef struct vt_encoder_workspace {
-    float *normed;   /* [rows][width], then [rows][num_heads head_dim] */
-    float *wide;     /* [rows][qkv width], then [rows][mlp hidden width] */
-    float *branch;   /* [rows][width], for VT_NORM_PARALLEL and VT_NORM_BRANCH alone */
-    float *scratch;  /* attention's */
+    float *normed;  /* [rows][width], then [rows][num_heads head_dim] */
+    float *wide;    /* [rows][qkv width], then [rows][mlp hidden width] */
+    float *branch;  /* [rows][width], for VT_NORM_PARALLEL and VT_NORM_BRANCH alone */
+    float *scratch; /* attention's */
 } vt_encoder_workspace;
 
 /* Columns of a row of q, k and v together. */
@@ -71,14 +72,15 @@ void vt_encoder_workspace_carve(vt_encoder_workspace *out, vt_arena *arena,
 /* Called after each block with the residual stream, for whoever wants to look at it. */
 typedef void (*vt_block_fn)(void *user, size_t block, const float *x);
 
-/* What a forward pass is given besides its tokens. A zero field means that there is no such thing. */
+/* What a forward pass is given besides its tokens. A zero field means that there is no such thing.
+ */
 typedef struct vt_encoder_pass {
     size_t batch, tokens;
     const vt_rope *rope;
-    const vt_rope *local_rope;      /* of the blocks with a window; NULL: `rope` too */
+    const vt_rope *local_rope;              /* of the blocks with a window; NULL: `rope` too */
     const vt_attention_bias *const *biases; /* [depth], or NULL */
-    const uint8_t *key_mask;        /* [batch][tokens]: 0 where a token is padding */
-    vt_kv_cache *cache;             /* batch is 1; the tokens follow those that it holds */
+    const uint8_t *key_mask;                /* [batch][tokens]: 0 where a token is padding */
+    vt_kv_cache *cache;                     /* batch is 1; the tokens follow those that it holds */
     vt_block_fn on_block;
     void *user;
 } vt_encoder_pass;

@@ -70,8 +70,8 @@ static double source_coordinate(size_t i, size_t in, size_t out, vt_pos_resize r
     return !is_cubic(rule) && source < 0 ? 0 : source; /* torch clamps for bilinear alone */
 }
 
-/* Interpolation proper: 2 or 4 neighbours of the source coordinate. Indices are clamped to the input, so
- * that a tap beyond the edge adds its weight to the edge's. */
+/* Interpolation proper: 2 or 4 neighbours of the source coordinate. Indices are clamped to the
+ * input, so that a tap beyond the edge adds its weight to the edge's. */
 static void plain_taps(vt_resample_axis *axis, size_t i, size_t in, vt_pos_resize rule) {
     double source = source_coordinate(i, in, axis->out_size, rule);
     double base = floor(source), fraction = source - base;
@@ -87,8 +87,8 @@ static void plain_taps(vt_resample_axis *axis, size_t i, size_t in, vt_pos_resiz
     }
 }
 
-/* Antialiasing: the kernel is widened by the factor of reduction, taps outside are dropped and the rest
- * normalised to sum 1, also when enlarging. */
+/* Antialiasing: the kernel is widened by the factor of reduction, taps outside are dropped and the
+ * rest normalised to sum 1, also when enlarging. */
 static void antialiased_taps(vt_resample_axis *axis, size_t i, size_t in, vt_pos_resize rule) {
     double scale = (double)in / (double)axis->out_size;
     double widening = scale > 1 ? scale : 1;

@@ -7,8 +7,8 @@
 
 #include "vitrine.h"
 
-/* One axis of a separable resampling: output i is the sum of taps weights[i * max_taps + t] times input
- * first[i] + t. */
+/* One axis of a separable resampling: output i is the sum of taps weights[i * max_taps + t] times
+ * input first[i] + t. */
 typedef struct vt_resample_axis {
     size_t out_size, max_taps;
     size_t *first; /* [out_size] */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * The feed-forward half of a block: fc2(act(fc1(x))), or fc2(act(gate(x)) * value(x)) when it is gated
- * (Shazeer 2020, "GLU variants improve transformer").
+ * The feed-forward half of a block: fc2(act(fc1(x))), or fc2(act(gate(x)) * value(x)) when it is
+ * gated (Shazeer 2020, "GLU variants improve transformer").
  */
 #ifndef VT_NN_MLP_H
 #define VT_NN_MLP_H

@@ -12,7 +12,7 @@ bool vt_patch_embed_columns(const vt_patch_embed *embed, size_t num_patches, siz
 }
 
 typedef struct im2col_call {
-    float *columns; /* [grid_h * grid_w][3][patch][patch] */
+    float *columns;      /* [grid_h * grid_w][3][patch][patch] */
     const float *pixels; /* [3][grid_h * patch][grid_w * patch] */
     size_t patch, grid_h, grid_w;
 } im2col_call;
@@ -21,7 +21,8 @@ typedef struct im2col_call {
 static void im2col_task(void *context, size_t grid_y, size_t thread) {
     (void)thread;
     const im2col_call *call = context;
-    size_t patch = call->patch, stride = call->grid_w * patch, plane = call->grid_h * patch * stride;
+    size_t patch = call->patch, stride = call->grid_w * patch,
+           plane = call->grid_h * patch * stride;
     size_t per_patch = CHANNELS * patch * patch;
     float *out = call->columns + grid_y * call->grid_w * per_patch;
     for (size_t grid_x = 0; grid_x < call->grid_w; grid_x++)
@@ -50,10 +51,11 @@ void vt_patch_embed_padded(const vt_compute *compute, const vt_patch_embed *embe
     im2col_call call = {columns, pixels, embed->patch_size, grid_h, grid_w};
     vt_epilogue add_positions = {.residual = pos ? pos + embed->num_pos_prefix * width : NULL};
     vt_pool_run(compute->pool, im2col_task, &call, grid_h);
-    memset(columns + num_patches * per_patch, 0, (rows - num_patches) * per_patch * sizeof *columns);
+    memset(columns + num_patches * per_patch, 0,
+           (rows - num_patches) * per_patch * sizeof *columns);
     write_prefix(embed, x, pos);
-    vt_dense_forward(compute, &embed->proj, x + embed->num_prefix * width, width, columns, per_patch,
-                     rows, add_positions);
+    vt_dense_forward(compute, &embed->proj, x + embed->num_prefix * width, width, columns,
+                     per_patch, rows, add_positions);
 }
 
 void vt_patch_embed_forward(const vt_compute *compute, const vt_patch_embed *embed, float *x,

@@ -8,9 +8,10 @@
 #include "base/memory.h"
 #include "nn/interpolate.h"
 
-/* The resize is separable, B = A (x) A with A[to][from] along one axis, and so is its pseudo-inverse:
- * pinv(B^T) = P (x) P with P = pinv(A^T), [to][from]. With full rank, P = A (A^T A)^-1 when enlarging and
- * (A A^T)^-1 A when shrinking: a small symmetric positive definite system. */
+/* The resize is separable, B = A (x) A with A[to][from] along one axis, and so is its
+ * pseudo-inverse: pinv(B^T) = P (x) P with P = pinv(A^T), [to][from]. With full rank, P = A (A^T
+ * A)^-1 when enlarging and (A A^T)^-1 A when shrinking: a small symmetric positive definite system.
+ */
 
 /* The matrix A of one axis, row-major [to][from]. */
 static vt_status axis_matrix(double *a, size_t to, size_t from, vt_error *err) {
@@ -76,7 +77,8 @@ static vt_status invert(double *a, double *gram, size_t to, size_t from, vt_erro
     gram_matrix(gram, a, to, from);
     size_t n = to >= from ? from : to;
     if (!cholesky(gram, n))
-        return vt_fail(err, VT_ERR_UNSUPPORTED, "patches of %zu cannot be resized to %zu", from, to);
+        return vt_fail(err, VT_ERR_UNSUPPORTED, "patches of %zu cannot be resized to %zu", from,
+                       to);
     if (to >= from) /* each row of P is (A^T A)^-1 times a row of A */
         for (size_t i = 0; i < to; i++)
             solve(gram, a + i * from, n, 1);
@@ -87,7 +89,8 @@ static vt_status invert(double *a, double *gram, size_t to, size_t from, vt_erro
 }
 
 /* out[to][to] = P in[from][from] P^T; `half` holds [to][from]. */
-static void apply(float *out, const float *in, const double *p, double *half, size_t to, size_t from) {
+static void apply(float *out, const float *in, const double *p, double *half, size_t to,
+                  size_t from) {
     for (size_t i = 0; i < to; i++) {
         for (size_t x = 0; x < from; x++) {
             double sum = 0;

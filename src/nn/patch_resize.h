@@ -8,8 +8,8 @@
 
 #include "vitrine.h"
 
-/* out[count][to][to] from in[count][from][from]: w' = pinv(B^T) w, where B is the matrix of the bicubic,
- * antialiased resize of a patch from `from` to `to`. Equal sizes copy. */
+/* out[count][to][to] from in[count][from][from]: w' = pinv(B^T) w, where B is the matrix of the
+ * bicubic, antialiased resize of a patch from `from` to `to`. Equal sizes copy. */
 vt_status vt_patch_resize(float *out, size_t to, const float *in, size_t from, size_t count,
                           vt_error *err);
 

@@ -28,12 +28,13 @@ void vt_pooler_workspace_carve(vt_pooler_workspace *out, vt_arena *arena, const 
         !vt_attention_scratch_size(kernels, &map->attention, num_threads, &scratch))
         arena->overflow = true;
     out->kv = vt_arena_take(arena, kv_floats, sizeof(float));
-    out->vectors = vt_arena_take(arena, 2 * pooler->width + vt_mlp_hidden_width(&map->mlp),
-                                 sizeof(float));
+    out->vectors =
+        vt_arena_take(arena, 2 * pooler->width + vt_mlp_hidden_width(&map->mlp), sizeof(float));
     out->scratch = vt_arena_take(arena, scratch, sizeof(float));
 }
 
-/* The mean of column i. Summed in double: 1369 tokens of one sign would lose three digits in float. */
+/* The mean of column i. Summed in double: 1369 tokens of one sign would lose three digits in float.
+ */
 static float column_mean(const float *x, size_t tokens, size_t width, size_t i) {
     double sum = 0;
     for (size_t t = 0; t < tokens; t++)
@@ -72,9 +73,17 @@ static void pool_map(const vt_compute *compute, const vt_pooler *pooler,
         vt_norm_forward(compute, &map->k_norm, workspace->kv + head * head_dim, kv_ld,
                         workspace->kv + head * head_dim, kv_ld, tokens, head_dim);
     vt_attention_args args = {
-        .q = map->query, .k = workspace->kv, .v = workspace->kv + kv_ld / 2,
-        .q_ld = width, .kv_ld = kv_ld, .out = attended, .out_ld = width,
-        .batch = 1, .q_tokens = 1, .kv_tokens = tokens, .key_mask = mask,
+        .q = map->query,
+        .k = workspace->kv,
+        .v = workspace->kv + kv_ld / 2,
+        .q_ld = width,
+        .kv_ld = kv_ld,
+        .out = attended,
+        .out_ld = width,
+        .batch = 1,
+        .q_tokens = 1,
+        .kv_tokens = tokens,
+        .key_mask = mask,
     };
     vt_attention(compute, shape, &args, workspace->scratch);
     vt_dense_forward(compute, &map->proj, out, width, attended, width, 1, (vt_epilogue){0});
@@ -107,7 +116,8 @@ static void pool_one(const vt_compute *compute, const vt_pooler *pooler,
         pool_mean_max(out, patches, tokens - skip, width);
         break;
     case VT_POOL_MAP:
-        pool_map(compute, pooler, workspace, out, patches, mask ? mask + skip : NULL, tokens - skip);
+        pool_map(compute, pooler, workspace, out, patches, mask ? mask + skip : NULL,
+                 tokens - skip);
         break;
     case VT_POOL_KIND_COUNT:
         break;

@@ -10,20 +10,20 @@
 #include "nn/mlp.h"
 
 typedef enum vt_pooling_kind {
-    VT_POOL_TOKEN,       /* the class token */
-    VT_POOL_TOKEN_PAIR,  /* the mean of the class and distillation tokens (timm DeiT) */
-    VT_POOL_AVG,         /* mean of the patch tokens */
-    VT_POOL_MAX,         /* maximum of the patch tokens */
-    VT_POOL_AVG_MAX,     /* the mean of those two */
-    VT_POOL_MAP,         /* multi-head attention pooling: a learned query (SigLIP) */
+    VT_POOL_TOKEN,      /* the class token */
+    VT_POOL_TOKEN_PAIR, /* the mean of the class and distillation tokens (timm DeiT) */
+    VT_POOL_AVG,        /* mean of the patch tokens */
+    VT_POOL_MAX,        /* maximum of the patch tokens */
+    VT_POOL_AVG_MAX,    /* the mean of those two */
+    VT_POOL_MAP,        /* multi-head attention pooling: a learned query (SigLIP) */
     VT_POOL_KIND_COUNT
 } vt_pooling_kind;
 
 const char *vt_pooling_name(vt_pooling_kind kind);
 
 /* Attention pooling (Zhai et al. 2022, "Scaling vision transformers", "MAP head"):
- * y = proj(attention(q of the probe, kv of the tokens)); y + mlp(norm(y)). The query does not depend on
- * the picture, so it is computed once, when the model is opened. */
+ * y = proj(attention(q of the probe, kv of the tokens)); y + mlp(norm(y)). The query does not
+ * depend on the picture, so it is computed once, when the model is opened. */
 typedef struct vt_map_head {
     vt_attention_shape attention;
     const float *query; /* [num_heads head_dim], q(probe) */
@@ -55,7 +55,8 @@ void vt_pooler_workspace_carve(vt_pooler_workspace *out, vt_arena *arena, const 
                                const vt_kernels *kernels, size_t tokens, size_t num_threads);
 
 /* pooled[count][width] from x[count][tokens][width], whose first num_prefix tokens are no patches.
- * mask[count][tokens] is 0 where a token is padding, which VT_POOL_MAP leaves out; NULL: none is. */
+ * mask[count][tokens] is 0 where a token is padding, which VT_POOL_MAP leaves out; NULL: none is.
+ */
 void vt_pooler_forward(const vt_compute *compute, const vt_pooler *pooler,
                        const vt_pooler_workspace *workspace, float *pooled, const float *x,
                        const uint8_t *mask, size_t count, size_t tokens, size_t num_prefix);

@@ -62,11 +62,13 @@ static vt_status add(vt_pos_cache *cache, size_t grid_h, size_t grid_w, vt_error
     size_t rows, floats;
     if (!vt_mul_size(grid_h, grid_w, &rows) || !vt_add_size(rows, native->num_prefix, &rows) ||
         !vt_mul_size(rows, native->width, &floats))
-        return vt_fail(err, VT_ERR_LIMIT, "a grid of %zu x %zu patches is too large", grid_h, grid_w);
+        return vt_fail(err, VT_ERR_LIMIT, "a grid of %zu x %zu patches is too large", grid_h,
+                       grid_w);
     resized_table *entry = vt_calloc(1, sizeof *entry);
     float *table = vt_malloc(floats, sizeof *table);
-    vt_status status = entry && table ? fill(table, native, grid_h, grid_w, err)
-                                      : vt_fail_memory(err, "a position table", floats * sizeof *table);
+    vt_status status = entry && table
+                           ? fill(table, native, grid_h, grid_w, err)
+                           : vt_fail_memory(err, "a position table", floats * sizeof *table);
     if (status) {
         vt_free(table);
         vt_free(entry);

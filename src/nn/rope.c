@@ -6,7 +6,8 @@
 
 static const double pi = 3.14159265358979323846;
 
-/* ---- rotating ---------------------------------------------------------------------------------- */
+/* ---- rotating ----------------------------------------------------------------------------------
+ */
 
 typedef struct rope_call {
     const vt_rope *rope;
@@ -47,18 +48,19 @@ static void rope_task(void *context, size_t task, size_t thread) {
     }
 }
 
-void vt_rope_apply(const vt_compute *compute, const vt_rope *rope, float *x, size_t ld, size_t batch,
-                   size_t tokens, size_t num_heads, size_t head_dim) {
+void vt_rope_apply(const vt_compute *compute, const vt_rope *rope, float *x, size_t ld,
+                   size_t batch, size_t tokens, size_t num_heads, size_t head_dim) {
     rope_call call = {rope, x, ld, batch, tokens, num_heads, head_dim};
     vt_pool_run(compute->pool, rope_task, &call, tokens - rope->num_prefix);
 }
 
-/* ---- frequencies of text ----------------------------------------------------------------------- */
+/* ---- frequencies of text -----------------------------------------------------------------------
+ */
 
 static const char *const scaling_names[VT_ROPE_SCALING_COUNT] = {
-    [VT_ROPE_SCALING_NONE] = "none",       [VT_ROPE_SCALING_LINEAR] = "linear",
-    [VT_ROPE_SCALING_NTK] = "ntk",         [VT_ROPE_SCALING_DYNAMIC] = "dynamic",
-    [VT_ROPE_SCALING_YARN] = "yarn",       [VT_ROPE_SCALING_LLAMA3] = "llama3",
+    [VT_ROPE_SCALING_NONE] = "none",         [VT_ROPE_SCALING_LINEAR] = "linear",
+    [VT_ROPE_SCALING_NTK] = "ntk",           [VT_ROPE_SCALING_DYNAMIC] = "dynamic",
+    [VT_ROPE_SCALING_YARN] = "yarn",         [VT_ROPE_SCALING_LLAMA3] = "llama3",
     [VT_ROPE_SCALING_LONGROPE] = "longrope",
 };
 
@@ -110,12 +112,15 @@ static double yarn_pair(const vt_rope_config *config, double rotations, double t
     return d * log(trained / (rotations * 2 * pi)) / (2 * log(config->theta));
 }
 
-/* Pairs that turn often are left alone, those that never complete a turn are interpolated, with a ramp
- * between the two. */
+/* Pairs that turn often are left alone, those that never complete a turn are interpolated, with a
+ * ramp between the two. */
 static void yarn_frequencies(float *out, const vt_rope_config *config) {
-    size_t trained = config->original_positions ? config->original_positions : config->max_positions;
-    double low = yarn_pair(config, config->beta_fast != 0 ? config->beta_fast : 32, (double)trained);
-    double high = yarn_pair(config, config->beta_slow != 0 ? config->beta_slow : 1, (double)trained);
+    size_t trained =
+        config->original_positions ? config->original_positions : config->max_positions;
+    double low =
+        yarn_pair(config, config->beta_fast != 0 ? config->beta_fast : 32, (double)trained);
+    double high =
+        yarn_pair(config, config->beta_slow != 0 ? config->beta_slow : 1, (double)trained);
     if (!config->no_truncate) {
         low = floor(low);
         high = ceil(high);
@@ -132,7 +137,8 @@ static void yarn_frequencies(float *out, const vt_rope_config *config) {
 }
 
 static void llama3_frequencies(float *out, const vt_rope_config *config) {
-    size_t original = config->original_positions ? config->original_positions : config->max_positions;
+    size_t original =
+        config->original_positions ? config->original_positions : config->max_positions;
     double trained = (double)original;
     double low = config->low_freq_factor, high = config->high_freq_factor;
     for (size_t i = 0; i < config->pairs; i++) {
@@ -141,12 +147,14 @@ static void llama3_frequencies(float *out, const vt_rope_config *config) {
         if (wavelength > trained / low)
             out[i] = (float)((double)out[i] / config->factor);
         else if (wavelength >= trained / high)
-            out[i] = (float)((1 - smooth) * (double)out[i] / config->factor + smooth * (double)out[i]);
+            out[i] =
+                (float)((1 - smooth) * (double)out[i] / config->factor + smooth * (double)out[i]);
     }
 }
 
 static double longrope_frequencies(float *out, const vt_rope_config *config, size_t length) {
-    size_t original = config->original_positions ? config->original_positions : config->max_positions;
+    size_t original =
+        config->original_positions ? config->original_positions : config->max_positions;
     const float *factors = length > original ? config->long_factor : config->short_factor;
     for (size_t i = 0; i < config->pairs; i++)
         out[i] /= factors[i];
@@ -155,7 +163,8 @@ static double longrope_frequencies(float *out, const vt_rope_config *config, siz
     return config->factor <= 1 ? 1 : sqrt(1 + log(config->factor) / log((double)original));
 }
 
-double vt_rope_frequencies(float *inverse_frequencies, const vt_rope_config *config, size_t length) {
+double vt_rope_frequencies(float *inverse_frequencies, const vt_rope_config *config,
+                           size_t length) {
     double theta = config->theta, trained = (double)config->max_positions;
     if (config->scaling == VT_ROPE_SCALING_NTK)
         theta = ntk_theta(config, config->factor);
@@ -197,7 +206,8 @@ void vt_rope_fill(float *cos_out, float *sin_out, const vt_rope_config *config, 
     }
 }
 
-/* ---- pictures ---------------------------------------------------------------------------------- */
+/* ---- pictures ----------------------------------------------------------------------------------
+ */
 
 /* Coordinate i of an axis of n patches. */
 static float axis_coordinate(const vt_rope2d_config *config, size_t i, size_t n, size_t reference) {
