@@ -40,6 +40,8 @@ curves() {      # learning rate and name of the file
     train learned --position learned
     train rope-linear4-ft --start "$out/rope" --linear 4 --context 1024 \
         --steps $((steps / 10)) --batch 2 --rate 2e-3 --warmup 10
+    train rope-ft --start "$out/rope" --context 1024 \
+        --steps $((steps / 10)) --batch 2 --rate 2e-3 --warmup 10
 ) &
 first=$!
 (
