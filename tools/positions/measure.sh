@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 #
 # tools/positions/measure.sh [VITRINE]: measures every model of weights/positions with `vitrine perplexity`
-# and draws docs/positions.png. Prints the tables of docs/POSITIONS.md. VITRINE is the command
+# and draws docs/positions.png and docs/norm-order.png. Prints the tables of docs/POSITIONS.md. VITRINE is the command
 # (build/vitrine). The picture needs gnuplot; without it only the tables are made.
 set -eu
 cd "$(dirname "$0")/../.."
@@ -77,9 +77,22 @@ set multiplot layout 1,2
 set title "six schemes, equal but for their positions"
 plot for [s in "learned sinusoidal t5 alibi rope rope-window"] \
     "$work/".s.".csv" every ::1 using 1:4 title s lw 2 pt 7
-set title "RoPE stretched: factor = context / 256, dynamic:4, fine-tuned at 1024"
+set title "RoPE beyond its training length"
 plot for [s in "rope rope+linear rope+ntk rope+yarn rope+dynamic:4 rope-linear4-ft rope-ft"] \
     "$work/".s.".csv" every ::1 using 1:4 title s lw 2 pt 7
 unset multiplot
+reset
+set terminal pngcairo size 700,420 font "sans,11" background "#ffffff"
+set output "docs/norm-order.png"
+set datafile separator ","
+set xlabel "training step, learning rate 2e-3"
+set ylabel "training loss (bits per byte)"
+set yrange [2.2:6]
+set grid ytics lc rgb "#dddddd"
+set style data lines
+plot "weights/positions/curves.csv" every ::1 using 1:2 title "pre-LN, warm-up" lw 2, \
+    "" every ::1 using 1:3 title "pre-LN" lw 2, \
+    "" every ::1 using 1:4 title "post-LN, warm-up" lw 2, \
+    "" every ::1 using 1:5 title "post-LN" lw 2
 EOF
-echo "docs/positions.png"
+echo "docs/positions.png docs/norm-order.png"
