@@ -13,7 +13,7 @@
 enum { PREFILL = 64 };
 
 /* A small generator with one 64-bit word of state (splitmix64: Steele, Lea & Flood 2014), so that a
- * seed gives the same text everywhere. */
+ * seed gives the same choices everywhere. */
 static double next_random(uint64_t *state) {
     uint64_t z = *state += 0x9e3779b97f4a7c15u;
     z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
