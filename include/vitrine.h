@@ -218,6 +218,7 @@ typedef struct vt_model_info {
     const char *positions;    /* "learned 2D table" */
     size_t num_pos_prefix;    /* prefix tokens that have a row in the table */
     const char *pos_resize;   /* the rule in force */
+    bool embed_norm;          /* a norm between the embeddings and the first block (CLIP) */
     const char *attention;    /* what a token sees: "full" */
     bool multi_label;         /* scores are sigmoids, not a softmax */
     float mean[3], std[3];    /* of the normalisation */

@@ -200,17 +200,19 @@ static double csv_field(const char *text, size_t row, size_t column) {
     return strtod(text, NULL);
 }
 
-/* The study's own measurement in PyTorch, over the same 8,192 bytes (weights/positions/reference.json has
- * 65,536): what matters here is the order of things, and that no scaling is no scaling. */
+/* The study's own measurement in PyTorch, over the same 8,192 bytes
+ * (weights/positions/reference.json has 65,536): what matters here is the order of things, and that
+ * no scaling is no scaling. */
 static void test_perplexity_table(void **state) {
     (void)state;
     const char *model = VT_SOURCE_DIR "/weights/positions/rope";
     const char *text = VT_SOURCE_DIR "/weights/positions/heldout.txt";
     command_run(&ran, NULL, "perplexity", "-m", model, "--context=256,512", "--max-bytes=4096",
-                "--format=csv", "--rope-scaling=none", "--rope-scaling=ntk:2", "--by-position=p.csv",
-                text, NULL);
+                "--format=csv", "--rope-scaling=none", "--rope-scaling=ntk:2",
+                "--by-position=p.csv", text, NULL);
     assert_int_equal(ran.code, 0);
-    assert_int_equal((int)csv_field(ran.out, 1, 2), 4096 - 16); /* 16 windows, each but its first byte */
+    assert_int_equal((int)csv_field(ran.out, 1, 2),
+                     4096 - 16); /* 16 windows, each but its first byte */
     assert_int_equal((int)csv_field(ran.out, 2, 2), 4096 - 8);
     double plain = csv_field(ran.out, 2, 3), stretched = csv_field(ran.out, 4, 3);
     assert_true(stretched < plain); /* beyond the trained length NTK helps */
@@ -239,8 +241,37 @@ static void test_rounded_size_is_noted(void **state) {
     assert_int_equal(ran.code, 0);
     assert_string_equal(ran.err, "vitrine: note: the input size 50x50 was rounded to 48x48, whole "
                                  "patches of 8 (height x width)\n");
-    command_run(&ran, NULL, "embed", "-m", "model", "--format=json", "-s", "50", "-q", "cat.png", NULL);
+    command_run(&ran, NULL, "embed", "-m", "model", "--format=json", "-s", "50", "-q", "cat.png",
+                NULL);
     assert_string_equal(ran.err, "");
+}
+
+/* What a request will do is said before it is run. */
+static void test_inspect_advises(void **state) {
+    (void)state;
+    const char *rope = VT_SOURCE_DIR "/weights/positions/rope";
+    command_run(&ran, NULL, "inspect", "-m", rope, "--context=4096", NULL);
+    assert_int_equal(ran.code, 0);
+    assert_non_null(strstr(ran.out, "beyond what it was trained on"));
+    assert_non_null(strstr(ran.out, "--rope-scaling"));
+    command_run(&ran, NULL, "inspect", "-m", rope, "--context=256", NULL);
+    assert_non_null(strstr(ran.out, "within what it was trained on"));
+    assert_null(strstr(ran.out, "--rope-scaling"));
+    command_run(&ran, NULL, "inspect", "-m", "model", "--size=96", NULL);
+    assert_non_null(strstr(ran.out, "to expect"));
+    command_run(&ran, NULL, "inspect", "-m", "model", NULL);
+    assert_null(strstr(ran.out, "to expect"));
+    assert_null(strstr(ran.out, "orthogonality"));
+
+    command_run(&ran, NULL, "inspect", "-m", "model", "--format=json", "cat.png", NULL);
+    assert_int_equal(ran.code, 0);
+    json_t *all = json_loads(ran.out, 0, NULL);
+    const json_t *positions = json_object_get(json_object_get(all, "tokens"), "positions");
+    double angle = json_number_value(json_object_get(positions, "mean_abs_cos"));
+    double chance = json_number_value(json_object_get(positions, "mean_abs_cos_of_chance"));
+    assert_float_equal(chance, sqrt(2 / (3.14159265 * 48)), 1e-4);
+    assert_true(angle > 0.5 * chance && angle < 2 * chance); /* its positions are random */
+    json_decref(all);
 }
 
 int main(void) {
@@ -253,6 +284,7 @@ int main(void) {
         cmocka_unit_test(test_generate_is_repeatable),
         cmocka_unit_test(test_perplexity_table),
         cmocka_unit_test(test_rounded_size_is_noted),
+        cmocka_unit_test(test_inspect_advises),
     };
     return cmocka_run_group_tests(tests, command_workspace, command_cleanup);
 }

@@ -29,14 +29,42 @@ static bool plan(inspection *seen, const settings *s, vt_error *err) {
                                  err) == VT_OK;
 }
 
+/* A picture, run once: how the positions that are added lie to what they are added to. */
+static int look_at_picture(inspection *seen, const settings *s) {
+    vt_error err = {0};
+    vt_session *session = NULL;
+    vt_image image = {0};
+    int code = open_session(&session, seen->model, s, inspect_command.name);
+    if (code != EXIT_DONE)
+        return code;
+    size_t height, width;
+    vt_session_input_size(session, &height, &width);
+    float *pixels = allocate(vt_session_picture_floats(session), sizeof *pixels);
+    vt_status status = vt_image_read(&image, s->operands[0], &s->image, &err);
+    if (!status)
+        status = vt_session_preprocess_to(session, pixels, &image, height, width, &err);
+    if (!status && !seen->info.embed_norm) /* a norm hides what was added */
+        seen->has_angles = measure_orthogonality(&seen->angles, session, &seen->info, pixels, &err);
+    if (status)
+        complain(s->operands[0], err.message);
+    vt_image_free(&image);
+    free(pixels);
+    vt_session_destroy(session);
+    return status ? EXIT_SOME_FAILED : EXIT_DONE;
+}
+
 static int inspect_model(const settings *s, const vt_model *model) {
     vt_error err = {0};
-    inspection seen = {.model = model, .batch = s->batch, .list_tensors = s->tensors};
+    inspection seen = {
+        .model = model, .batch = s->batch, .list_tensors = s->tensors, .context = s->context};
     vt_model_describe(&seen.info, model);
     seen.takes_pictures = seen.info.image_height > 0;
     if (seen.takes_pictures && !plan(&seen, s, &err))
         return model_failed(model, &err, inspect_command.name);
     count_tensors(&seen);
+    int code = s->num_operands && seen.takes_pictures ? look_at_picture(&seen, s) : EXIT_DONE;
+    if (code != EXIT_DONE)
+        return code;
     if (s->format)
         inspect_print_json(&seen);
     else
@@ -46,9 +74,10 @@ static int inspect_model(const settings *s, const vt_model *model) {
 
 static int run(const settings *s) {
     vt_model *model = NULL;
-    if (s->num_operands)
-        return complain_usage(inspect_command.name, "unexpected '%s': a model is named with -m",
-                              s->operands[0]);
+    if (s->num_operands > 1)
+        return complain_usage(inspect_command.name,
+                              "unexpected '%s': one picture at most; a model is named with -m",
+                              s->operands[1]);
     int code = open_model(&model, s, inspect_command.name);
     if (code == EXIT_DONE)
         code = inspect_model(s, model);
@@ -59,6 +88,8 @@ static int run(const settings *s) {
 static const option inspect_rows[] = {
     {0, "format", "FORMAT", "one of", .initial = "text", .choice = format_name, FIELD(format)},
     {0, "tensors", NULL, "list every tensor of the checkpoint (JSON always does)", FIELD(tensors)},
+    {0, "context", "N", "length of text, in tokens, to say what to expect of", .parse = parse_count,
+     FIELD(context)},
     OPTION_SIZE,
     OPTION_BATCH,
     OPTION_THREADS,
@@ -70,14 +101,20 @@ static const option_group inspect_options = {"What is shown", inspect_rows};
 const command inspect_command = {
     .name = "inspect",
     .summary = "what a model is, and what it costs to run",
-    .operands = "",
+    .operands = "[IMAGE]",
     .about =
         "Shows a checkpoint's architecture, its preprocessing, its positions and the rule that "
         "resizes them, and the arithmetic and memory of one forward pass at a given size. "
-        "Nothing is run.",
+        "A size or context beyond what the model was trained on is met with the rule that "
+        "stretches its "
+        "positions, what published experience expects of it, and the option to set. With a picture "
+        "it "
+        "also says how nearly orthogonal positions and content are; without one, nothing is run.",
     .groups =
         (const option_group *const[]){&inspect_options, &model_options, &general_options, NULL},
     .examples = "  vitrine inspect\n"
+                "  vitrine inspect images/emoji/lion_noto-v1_160.jpg\n"
+                "  vitrine inspect -m weights/positions/rope --context 4096\n"
                 "  vitrine inspect -m vit_base_patch16_224 --size 384 --batch 8\n"
                 "  vitrine inspect -m model.safetensors --format=json | jq .cost\n",
     .run = run,

@@ -57,6 +57,13 @@ static json_t *encoder(const vt_model_info *info) {
     return object;
 }
 
+static void set_advice(json_t *object, advice a) {
+    if (a.expect)
+        set_text(object, "to_expect", a.expect);
+    if (a.option)
+        set_text(object, "to_set", a.option);
+}
+
 static json_t *tokens(const inspection *seen) {
     json_t *object = json_object(), *positions = json_object();
     set_size(object, "prefix", seen->info.num_prefix_tokens);
@@ -64,16 +71,28 @@ static json_t *tokens(const inspection *seen) {
     set_text(positions, "kind", seen->info.positions);
     set_text(positions, "resize", seen->info.pos_resize);
     json_object_set_new(positions, "resized", json_boolean(seen->plan.positions_resized));
+    set_advice(positions, advice_for_grid(&seen->info, &seen->plan));
+    if (seen->has_angles) {
+        json_object_set_new(positions, "mean_abs_cos", json_number(seen->angles.mean_abs_cos));
+        json_object_set_new(positions, "mean_abs_cos_of_chance",
+                            json_number(seen->angles.of_chance));
+    }
     json_object_set_new(object, "positions", positions);
     return object;
 }
 
-static json_t *text_tower(const vt_model *of) {
+static json_t *text_tower(const inspection *seen) {
+    const vt_model *of = seen->model;
     json_t *object = json_object();
     set_size(object, "vocabulary", vt_model_vocab_size(of));
     set_size(object, "width", vt_model_text_width(of));
     set_size(object, "max_positions", vt_model_max_positions(of));
     set_size(object, "embed_dim", vt_model_embed_dim(of));
+    if (!seen->takes_pictures) {
+        set_text(object, "positions", seen->info.positions);
+        set_advice(object,
+                   advice_for_context(&seen->info, vt_model_max_positions(of), seen->context));
+    }
     return object;
 }
 
@@ -123,7 +142,7 @@ void inspect_print_json(const inspection *seen) {
         json_object_set_new(all, "cost", cost(seen));
     }
     if (vt_model_vocab_size(seen->model))
-        json_object_set_new(all, "text", text_tower(seen->model));
+        json_object_set_new(all, "text", text_tower(seen));
     json_object_set_new(all, "tensors", tensors(seen->model));
     json_print(all);
 }

@@ -60,6 +60,28 @@ static void print_encoder(const vt_model_info *info) {
     row("norm", "%s, eps %.6g", info->norm, (double)info->norm_eps);
 }
 
+static void print_advice(advice a) {
+    if (a.expect)
+        row("to expect", "%s", a.expect);
+    if (a.option)
+        row("to set", "%s", a.option);
+}
+
+/* What adding positions shares and concatenating them would cost: blocks of twice the width have
+ * four times the weights, and twice the work in attention. */
+static void print_angles(const inspection *seen) {
+    const vt_model_plan *plan = &seen->plan;
+    double linear = plan->flops_linear / (2 * (double)plan->num_tokens);
+    double more = 3 * plan->flops_linear + plan->flops_attention + plan->flops_head;
+    char weights[32], flops[32];
+    row("orthogonality",
+        "mean |cos| %.3f over all pairs of this picture; random directions of this "
+        "width have %.3f",
+        seen->angles.mean_abs_cos, seen->angles.of_chance);
+    row("concatenated", "they would cost %s more parameters and %s more: adding shares one width",
+        text_grouped(weights, (size_t)(3 * linear)), text_metric(flops, more, "FLOP"));
+}
+
 static void print_tokens(const inspection *seen) {
     section("Tokens");
     row("prefix tokens", "%zu", seen->info.num_prefix_tokens);
@@ -67,9 +89,13 @@ static void print_tokens(const inspection *seen) {
     row("positions", "%s", seen->info.positions);
     row("resize rule", "%s", seen->info.pos_resize);
     row("at this size", "%s", seen->plan.positions_resized ? "resized" : "as stored");
+    print_advice(advice_for_grid(&seen->info, &seen->plan));
+    if (seen->has_angles)
+        print_angles(seen);
 }
 
-static void print_text_tower(const vt_model *model) {
+static void print_text_tower(const inspection *seen) {
+    const vt_model *model = seen->model;
     size_t longest = vt_model_max_positions(model), shared = vt_model_embed_dim(model);
     section("Text");
     row("vocabulary", "%zu tokens", vt_model_vocab_size(model));
@@ -78,6 +104,14 @@ static void print_text_tower(const vt_model *model) {
         row("longest text", "%zu tokens", longest);
     if (shared)
         row("shared space", "%zu wide, with pictures", shared);
+    if (!seen->takes_pictures)
+        row("positions", "%s", seen->info.positions);
+    if (seen->context && !seen->takes_pictures) {
+        row("at this length", "%zu tokens, %s", seen->context,
+            longest && seen->context > longest ? "beyond what it was trained on"
+                                               : "within what it was trained on");
+        print_advice(advice_for_context(&seen->info, longest, seen->context));
+    }
 }
 
 static void flops_row(const char *label, double flops, double total) {
@@ -151,7 +185,7 @@ void inspect_print_text(const inspection *seen) {
         print_cost(seen);
     }
     if (vt_model_vocab_size(seen->model))
-        print_text_tower(seen->model);
+        print_text_tower(seen);
     section("Tensors");
     row("in the file", "%zu, %zu of them used%s", seen->num_tensors, seen->num_used,
         seen->list_tensors ? "" : "; --tensors lists them");

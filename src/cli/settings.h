@@ -31,7 +31,7 @@ typedef struct settings {
     const char *text, *text_from;
     const char *contexts, *by_position, *rope_scaling;
     text_options rope_scalings, templates;
-    size_t max_bytes, max_tokens, seed;
+    size_t context, max_bytes, max_tokens, seed;
     double temperature;
     const char *candidates, *save_labels, *load_labels;
     /* results */

@@ -215,6 +215,7 @@ void vt_model_describe(vt_model_info *out, const vt_model *model) {
         .num_pos_prefix = vision->num_pos_prefix,
         .pos_resize = vt_pos_resize_name(model->pos_resize),
         .attention = attention_name(encoder),
+        .embed_norm = config->has_vision ? vision->pre_norm : config->text.embed_norm,
         .multi_label = config->multi_label || config->has_logit_bias,
     };
     memcpy(out->mean, config->preprocess.mean, sizeof out->mean);
