@@ -82,6 +82,11 @@ static void test_embed_usage(void **state) {
     command_run(&ran, NULL, "embed", "-m", "model", "--format=json", "--pool=map", "cat.png", NULL);
     assert_int_equal(ran.code, 2);
     assert_non_null(strstr(ran.err, "pools by class token"));
+    command_run(&ran, "one\n\ntwo\n", "embed", "-m", VT_SOURCE_DIR "/weights/positions/alibi",
+                "--text-from=-", "--format=json", NULL);
+    assert_int_equal(ran.code, 1);
+    assert_string_equal(ran.err, "vitrine: an empty line: no token to embed\n");
+    assert_non_null(strstr(ran.out, "{\"text\": \"two\", \"embedding\": ["));
     command_run(&ran, NULL, "embed", "-m", "model", "--format=json", "--text=x", NULL);
     assert_int_equal(ran.code, 2);
     assert_non_null(strstr(ran.err, "takes no text"));

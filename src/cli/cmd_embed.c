@@ -187,6 +187,11 @@ static int embed_one_text(output *out, vt_session *session, const vt_tokenizer *
     int64_t *ids = NULL;
     size_t count;
     vt_status status = text_to_ids(&ids, &count, tokenizer, model, text, &err);
+    if (!status && count == 0) {
+        complain(*text ? text : "an empty line", "no token to embed");
+        vt_ids_free(ids);
+        return EXIT_SOME_FAILED;
+    }
     if (!status)
         status = vt_session_forward_text(session, ids, NULL, 1, count, &err);
     if (!status)
