@@ -177,6 +177,34 @@ static void test_dump_of_pictures_and_texts(void **state) {
     vt_tensor_file_close(golden);
 }
 
+/* BERT with its token types and mask, as the golden has them. */
+static void test_dump_of_text(void **state) {
+    (void)state;
+    vt_error err = {0};
+    vt_tensor_file *golden, *out;
+    static const char *const names[][2] = {{"input_ids.9", "input_ids"},
+                                           {"attention_mask.9", "attention_mask"},
+                                           {"token_type_ids.9", "token_type_ids"}};
+    vt_tensor input[3];
+    expect_ok(vt_tensor_file_open(
+                  &golden, data_path("golden", "text_bert", "expected.safetensors", NULL), &err),
+              &err);
+    for (size_t i = 0; i < 3; i++) {
+        input[i] = *vt_tensor_file_find(golden, names[i][0]);
+        input[i].name = names[i][1];
+    }
+    expect_ok(vt_tensor_file_write("in.safetensors", input, 3, &err), &err);
+    command_run(&ran, NULL, "dump", "-m", data_path("golden", "text_bert", NULL), "-i",
+                "in.safetensors", "-o", "out.safetensors", "--quiet", NULL);
+    assert_ran(&ran, 0, "", "");
+    expect_ok(vt_tensor_file_open(&out, "out.safetensors", &err), &err);
+    const vt_tensor *expected = f32_tensor(golden, "hidden.9.masked");
+    expect_close("hidden", f32_tensor(out, "hidden")->data, expected->data,
+                 tensor_elements(expected), 1.5e-5);
+    vt_tensor_file_close(out);
+    vt_tensor_file_close(golden);
+}
+
 /* A byte model: the same seed gives the same text, and another seed another. */
 static void test_generate_is_repeatable(void **state) {
     (void)state;
@@ -286,6 +314,7 @@ int main(void) {
         cmocka_unit_test(test_embed_usage),
         cmocka_unit_test(test_zeroshot_with_saved_labels),
         cmocka_unit_test(test_dump_of_pictures_and_texts),
+        cmocka_unit_test(test_dump_of_text),
         cmocka_unit_test(test_generate_is_repeatable),
         cmocka_unit_test(test_perplexity_table),
         cmocka_unit_test(test_rounded_size_is_noted),

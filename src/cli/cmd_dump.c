@@ -84,12 +84,20 @@ static bool is_ids(const vt_tensor *t) {
     return t->dtype == VT_DTYPE_I64 && t->ndim == 2 && t->size > 0;
 }
 
-/* 0 where a token is padding; NULL when the file has no mask, or not one of the ids' shape. */
+/* A tensor of the ids' shape; NULL when the file has none. */
+static const vt_tensor *find_beside(const vt_tensor_file *file, const char *name,
+                                    const vt_tensor *ids) {
+    const vt_tensor *found = vt_tensor_file_find(file, name);
+    bool fits = found && is_ids(found) && found->shape[0] == ids->shape[0] &&
+                found->shape[1] == ids->shape[1];
+    return fits ? found : NULL;
+}
+
+/* 0 where a token is padding; NULL when the file has no mask. */
 static uint8_t *read_mask(const vt_tensor_file *file, const vt_tensor *ids) {
-    const vt_tensor *found = vt_tensor_file_find(file, "attention_mask");
+    const vt_tensor *found = find_beside(file, "attention_mask", ids);
     size_t count = ids->shape[0] * ids->shape[1];
-    if (!found || !is_ids(found) || found->shape[0] != ids->shape[0] ||
-        found->shape[1] != ids->shape[1])
+    if (!found)
         return NULL;
     uint8_t *mask = allocate(count, 1);
     for (size_t i = 0; i < count; i++)
@@ -108,6 +116,9 @@ static int dump_ids(stages *list, const vt_model *model, const vt_tensor_file *f
     if (vt_session_create(&session, model, &options, &err))
         return model_failed(model, &err, dump_command.name);
     uint8_t *mask = read_mask(file, ids);
+    const vt_tensor *types = find_beside(file, "token_type_ids", ids);
+    if (types)
+        vt_session_set_token_types(session, types->data);
     vt_session_on_stage(session, keep_stage, list);
     vt_status status =
         vt_session_forward_text(session, ids->data, mask, ids->shape[0], ids->shape[1], &err);
