@@ -2,7 +2,6 @@
  *
  * vitrine embed: pictures or texts as vectors.
  */
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,6 +12,7 @@
 #include "pictures.h"
 #include "progress.h"
 #include "tokens.h"
+#include "vectors.h"
 
 enum pool { POOL_MODEL, POOL_CLS, POOL_MEAN, POOL_MAP, POOL_TOKENS };
 static const char *const pools[] = {"model", "cls", "mean", "map", "tokens", NULL};
@@ -34,14 +34,6 @@ typedef struct output {
     size_t row_tokens, width;
 } output;
 
-static void normalize(float *row, size_t n) {
-    double sum = 0;
-    for (size_t i = 0; i < n; i++)
-        sum += (double)row[i] * (double)row[i];
-    for (size_t i = 0; i < n && sum > 0; i++)
-        row[i] = (float)((double)row[i] / sqrt(sum));
-}
-
 static void print_row(const char *kind, const char *name, const float *row, size_t n) {
     json_t *numbers = json_array();
     for (size_t i = 0; i < n; i++)
@@ -54,7 +46,7 @@ static void add_row(output *out, const char *kind, const char *name, const float
     float *copy = allocate(n, sizeof *copy);
     memcpy(copy, row, n * sizeof *copy);
     for (size_t at = 0; out->settings->normalize && at < n; at += out->width)
-        normalize(copy + at, out->width);
+        scale_to_unit(copy + at, out->width);
     if (out->settings->format == FORMAT_JSON) {
         print_row(kind, name, copy, n);
     } else {

@@ -15,6 +15,7 @@
 #include "pictures.h"
 #include "report.h"
 #include "tokens.h"
+#include "vectors.h"
 
 static const char default_template[] = "a photo of a {}";
 
@@ -80,14 +81,6 @@ static char *fill_template(const char *pattern, const char *label) {
     else
         snprintf(text, size, "%s", pattern);
     return text;
-}
-
-static void scale_to_unit(float *vector, size_t n) {
-    double sum = 0;
-    for (size_t i = 0; i < n; i++)
-        sum += (double)vector[i] * (double)vector[i];
-    for (size_t i = 0; i < n && sum > 0; i++)
-        vector[i] = (float)((double)vector[i] / sqrt(sum));
 }
 
 static vt_status embed_label(work *w, const vt_tokenizer *tokenizer, size_t index, vt_error *err) {

@@ -64,8 +64,7 @@ typedef enum vt_part {
     VT_PART_MLP_NORM,
     VT_PART_NORM,
     VT_PART_POOL_NORM,
-    VT_PART_MAP_NORM,
-    VT_PART_COUNT
+    VT_PART_MAP_NORM
 } vt_part;
 
 /* '#' in a name stands for the number of the block, '@' for the family's prefix ("vit." in a model

@@ -7,10 +7,6 @@
 
 enum { CHANNELS = 3 };
 
-bool vt_patch_embed_columns(const vt_patch_embed *embed, size_t num_patches, size_t *floats) {
-    return vt_mul_size(embed->proj.weight.k, num_patches, floats);
-}
-
 typedef struct im2col_call {
     float *columns;      /* [grid_h * grid_w][3][patch][patch] */
     const float *pixels; /* [3][grid_h * patch][grid_w * patch] */

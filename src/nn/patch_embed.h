@@ -16,12 +16,9 @@ typedef struct vt_patch_embed {
     size_t num_pos_prefix; /* the first so many of them have a row of the position table */
 } vt_patch_embed;
 
-/* Floats of `columns` below, for a grid of that many patches; false on overflow. */
-bool vt_patch_embed_columns(const vt_patch_embed *embed, size_t num_patches, size_t *floats);
-
 /* x[count][num_prefix + grid_h * grid_w][width] = [prefix; patches W^T + b] + positions.
  * pixels[count][3][grid_h * patch_size][grid_w * patch_size]; pos[num_pos_prefix + grid_h * grid_w]
- * [width], or NULL for none; `columns` is scratch memory of one picture. */
+ * [width], or NULL for none; columns[patches][3 patch_size^2] is scratch memory of one picture. */
 void vt_patch_embed_forward(const vt_compute *compute, const vt_patch_embed *embed, float *x,
                             const float *pixels, size_t count, size_t grid_h, size_t grid_w,
                             const float *pos, float *columns);

@@ -64,14 +64,10 @@ static void pool_map(const vt_compute *compute, const vt_pooler *pooler,
                      const vt_pooler_workspace *workspace, float *out, const float *x,
                      const uint8_t *mask, size_t tokens) {
     const vt_map_head *map = &pooler->map;
-    const vt_attention_shape *shape = &map->attention;
-    size_t width = pooler->width, kv_ld = map->kv.weight.n, head_dim = shape->head_dim;
+    size_t width = pooler->width, kv_ld = map->kv.weight.n;
     float *attended = workspace->vectors, *normed = attended + width, *hidden = normed + width;
 
     vt_dense_forward(compute, &map->kv, workspace->kv, kv_ld, x, width, tokens, (vt_epilogue){0});
-    for (size_t head = 0; map->k_norm.weight && head < shape->num_heads; head++)
-        vt_norm_forward(compute, &map->k_norm, workspace->kv + head * head_dim, kv_ld,
-                        workspace->kv + head * head_dim, kv_ld, tokens, head_dim);
     vt_attention_args args = {
         .q = map->query,
         .k = workspace->kv,
@@ -85,7 +81,7 @@ static void pool_map(const vt_compute *compute, const vt_pooler *pooler,
         .kv_tokens = tokens,
         .key_mask = mask,
     };
-    vt_attention(compute, shape, &args, workspace->scratch);
+    vt_attention(compute, &map->attention, &args, workspace->scratch);
     vt_dense_forward(compute, &map->proj, out, width, attended, width, 1, (vt_epilogue){0});
     vt_norm_forward(compute, &map->norm, normed, width, out, width, 1, width);
     vt_mlp_forward(compute, &map->mlp, out, width, normed, width, 1, hidden,

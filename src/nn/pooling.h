@@ -28,7 +28,6 @@ typedef struct vt_map_head {
     vt_attention_shape attention;
     const float *query; /* [num_heads head_dim], q(probe) */
     vt_dense kv;        /* [2 num_heads head_dim][width]: k rows, v rows */
-    vt_norm k_norm;     /* [head_dim] */
     vt_dense proj;
     vt_norm norm;
     vt_mlp mlp;
