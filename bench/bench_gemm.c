@@ -95,7 +95,8 @@ static void compute(const bench *b, enum contender who) {
                     b->x, (int)s->k, b->weight, (int)s->k, 0, b->y, (int)s->n);
         return;
     }
-    vt_linear(b->kernels, b->pool, b->y, s->n, b->x, s->k, s->m, &b->packed,
+    const vt_linear_args args = {.y = b->y, .ldy = s->n, .x = b->x, .ldx = s->k, .m = s->m};
+    vt_linear(b->kernels, b->pool, &b->packed, &args,
               who == GELU          ? &gelu
               : who == LAYER_SCALE ? &scaled
                                    : &plain);
@@ -158,7 +159,7 @@ static bool run_shape(bench *b, const shape *s) {
     b->y = random_floats(s->m * s->n);
     b->vector = random_floats(s->n);
     bool ready = b->x && b->weight && b->y && b->vector &&
-                 vt_packed_create(&b->packed, b->kernels, s->n, s->k, NULL) == VT_OK;
+                 vt_packed_create(&b->packed, b->kernels, VT_STORE_F32, s->n, s->k, NULL) == VT_OK;
     if (ready) {
         vt_pack_rows(b->kernels, &b->packed, 0, b->weight, s->n);
         report(b);

@@ -184,6 +184,11 @@ typedef struct vt_model_options {
      * "dynamic:4", "yarn:4", each with its factor, or "none". NULL: as configured. VT_ERR_ARGUMENT for
      * anything else, VT_ERR_UNSUPPORTED where a model has no rotary positions. */
     const char *rope_scaling;
+    /* What matrices are kept as: "f32", "f16", "bf16", or "int8" for those of the blocks, whose products are
+     * then computed in integers (docs/SPEED.md says what that changes). NULL: as the checkpoint has them.
+     * Other than with "int8" all is computed in F32. */
+    const char *precision;
+    size_t num_threads;       /* that opening may use; 0: one for each core the process may use */
     vt_log_fn log;            /* NULL: warnings are dropped */
     void *log_user;
 } vt_model_options;
@@ -191,7 +196,7 @@ typedef struct vt_model_options {
 
 /* Opens a checkpoint as it was published: a directory with config.json and model.safetensors (or
  * model.safetensors.index.json and its shards), or the path of one .safetensors file whose config.json
- * lies beside it. Weights are converted to F32 once. */
+ * lies beside it. Weights are laid out for the processor once. */
 vt_status vt_model_open(vt_model **out, const char *path, const vt_model_options *options,
                         vt_error *err);
 void vt_model_close(vt_model *model);
@@ -206,6 +211,7 @@ typedef struct vt_model_info {
     const char *architecture; /* as the configuration names it: "vit_base_patch16_224" */
     const char *weights;      /* storage type of most weights: "F16" */
     const char *kernels;      /* "avx512" */
+    const char *precision;    /* what the blocks' matrices are kept as: "f16" */
     size_t num_classes, num_parameters;
     size_t width, depth, num_heads, head_dim, mlp_dim, patch_size;
     size_t num_prefix_tokens; /* class, distillation and register tokens */
@@ -262,6 +268,7 @@ typedef struct vt_session_options {
      * last reset, with those of the call, of a vt_session_step. Keys in the cache keep the rotation of
      * their own step, as in transformers; steps equal one whole pass when this is set. */
     size_t rope_length;
+    bool features;        /* vt_session_features will be asked for: the last block computes all tokens */
     size_t num_threads;   /* 0: one for each core the process may use */
 } vt_session_options;
 #define VT_SESSION_OPTIONS_INIT {.struct_size = sizeof(vt_session_options)}
@@ -281,7 +288,7 @@ void vt_session_input_size(const vt_session *session, size_t *height, size_t *wi
 vt_status vt_session_preprocess(const vt_session *session, float *pixels, const vt_image *image,
                                 vt_error *err);
 
-/* Hands each stage of a forward pass to `fn` as it is computed. Names: pos, embeddings, block0,
+/* Hands each stage of a forward pass to `fn` as it is computed, all tokens of it. Names: pos, embeddings, block0,
  * block1, …, features, pooled, logits (docs/CLI.md, `dump`). Valid during the call only. */
 typedef void (*vt_stage_fn)(void *user, const vt_tensor *stage);
 void vt_session_on_stage(vt_session *session, vt_stage_fn fn, void *user);
@@ -315,7 +322,8 @@ const float *vt_session_logits(const vt_session *session); /* [count][num_classe
 const float *vt_session_pooled(const vt_session *session); /* [count][pooled_width] */
 size_t vt_session_pooled_width(const vt_session *session);
 /* The tokens after the last block and norm: [count][vt_session_num_tokens][pooled width], prefix tokens
- * first. */
+ * first. NULL unless the session was created with `features`: where the class token is all that is read,
+ * the last block computes no other. */
 const float *vt_session_features(const vt_session *session);
 size_t vt_session_num_tokens(const vt_session *session);
 

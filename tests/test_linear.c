@@ -95,22 +95,23 @@ static void test_pack_rows(void **state) {
     fill_random(weight, N * K, 2);
     for (size_t t = 0; (kernels = table_at(t)) != NULL; t++) {
         vt_packed packed;
-        size_t floats;
-        assert_int_equal(vt_packed_create(&packed, kernels, N, K, NULL), VT_OK);
+        size_t bytes;
+        assert_int_equal(vt_packed_create(&packed, kernels, VT_STORE_F32, N, K, NULL), VT_OK);
         for (size_t i = 0; i < 3; i++)
             vt_pack_rows(kernels, &packed, rows[i], weight + rows[i] * K, rows[i + 1] - rows[i]);
-        assert_true(vt_packed_size(kernels, N, K, &floats));
-        assert_int_equal(floats % (K * kernels->nr), 0);
-        for (size_t j = 0; j < floats / K; j++)
+        assert_true(vt_packed_size(kernels, VT_STORE_F32, N, K, &bytes));
+        assert_int_equal(bytes % (K * kernels->nr * sizeof(float)), 0);
+        for (size_t j = 0; j < bytes / sizeof(float) / K; j++)
             for (size_t p = 0; p < K; p++)
                 assert_true(panel_at(packed.panels, kernels->nr, K, p, j) ==
                             (j < 107 ? weight[j * K + p] : 0));
         vt_packed_free(&packed);
         assert_null(packed.panels);
     }
-    size_t floats;
-    assert_false(vt_packed_size(vt_kernels_at(0), SIZE_MAX - 3, 1, &floats));
-    assert_false(vt_packed_size(vt_kernels_at(0), SIZE_MAX / 4, 8, &floats));
+    size_t bytes;
+    assert_false(vt_packed_size(vt_kernels_at(0), VT_STORE_F32, SIZE_MAX - 3, 1, &bytes));
+    assert_false(vt_packed_size(vt_kernels_at(0), VT_STORE_BF16, SIZE_MAX / 4, 8, &bytes));
+    assert_false(vt_packed_size(vt_kernels_at(0), VT_STORE_F32, SIZE_MAX / 128, 64, &bytes));
 }
 
 /* ---- linear -------------------------------------------------------------------------------- */
@@ -162,14 +163,16 @@ static void check_linear(const vt_kernels *kernels, vt_pool *pool, const linear_
             memcpy(data.y + i * LDY, data.residual + i * LDY, shape->n * sizeof(float));
         ep.residual = data.y;
     }
-    vt_linear(kernels, pool, data.y, LDY, data.x, shape->ldx, shape->m, packed, &ep);
+    const vt_linear_args args = {
+        .y = data.y, .ldy = LDY, .x = data.x, .ldx = shape->ldx, .m = shape->m};
+    vt_linear(kernels, pool, packed, &args, &ep);
     check_linear_result(shape, &ep);
 }
 
-static void check_epilogues(const vt_kernels *kernels, vt_pool *pools[3],
-                            const linear_case *shape) {
+static void check_epilogues(const vt_kernels *kernels, vt_pool *pools[3], const linear_case *shape,
+                            vt_storage storage) {
     vt_packed packed;
-    assert_int_equal(vt_packed_create(&packed, kernels, shape->n, shape->k, NULL), VT_OK);
+    assert_int_equal(vt_packed_create(&packed, kernels, storage, shape->n, shape->k, NULL), VT_OK);
     vt_pack_rows(kernels, &packed, 0, data.weight, shape->n);
     for (int combination = 0; combination < 8 * VT_ACT_COUNT; combination++) {
         vt_epilogue ep = {
@@ -189,24 +192,81 @@ static void check_epilogues(const vt_kernels *kernels, vt_pool *pools[3],
     vt_packed_free(&packed);
 }
 
+/* Weights that the storage holds exactly. */
+static void fill_weights(const vt_kernels *kernels, vt_storage storage) {
+    static uint16_t halves[MAX_N * MAX_K];
+    fill_random(data.weight, MAX_N * MAX_K, 4);
+    if (storage == VT_STORE_F16) {
+        kernels->f32_to_f16(halves, data.weight, MAX_N * MAX_K);
+        kernels->f16_to_f32(data.weight, halves, MAX_N * MAX_K);
+    } else if (storage == VT_STORE_BF16) {
+        kernels->f32_to_bf16(halves, data.weight, MAX_N * MAX_K);
+        kernels->bf16_to_f32(data.weight, halves, MAX_N * MAX_K);
+    }
+}
+
+/* Some columns alone: the same bits as among all, and nothing beside them is written. */
+static void check_columns(const vt_kernels *kernels, vt_storage storage) {
+    enum { M = 45, N = 300, K = 80 };
+    static const size_t ranges[][2] = {{0, 300}, {0, 100}, {64, 236}, {37, 1}, {37, 200}, {299, 1}};
+    static uint8_t scratch[1 << 16];
+    size_t needed;
+    vt_packed packed;
+    vt_epilogue ep = {.bias = data.bias, .act = VT_ACT_GELU_ERF};
+    vt_linear_args args = {
+        .y = data.first, .ldy = LDY, .x = data.x, .ldx = K, .m = M, .scratch = scratch};
+    assert_true(vt_linear_scratch(storage, M, K, &needed) && needed <= sizeof scratch);
+    assert_int_equal(vt_packed_create(&packed, kernels, storage, N, K, NULL), VT_OK);
+    vt_pack_rows(kernels, &packed, 0, data.weight, N);
+    vt_linear(kernels, NULL, &packed, &args, &ep);
+    for (size_t i = 0; i < sizeof ranges / sizeof ranges[0]; i++) {
+        args.first = ranges[i][0];
+        args.count = ranges[i][1];
+        args.y = data.y + args.first;
+        ep.bias = data.bias + args.first;
+        fill_untouched(data.y, M * LDY);
+        vt_linear(kernels, NULL, &packed, &args, &ep);
+        for (size_t r = 0; r < M; r++)
+            for (size_t j = 0; j < N; j++) {
+                bool inside = j >= args.first && j < args.first + args.count;
+                assert_true(data.y[r * LDY + j] == (inside ? data.first[r * LDY + j] : untouched));
+            }
+    }
+    vt_packed_free(&packed);
+}
+
+static void test_columns(void **state) {
+    (void)state;
+    const vt_kernels *kernels;
+    fill_random(data.x, MAX_M * MAX_LDX, 3);
+    fill_random(data.weight, MAX_N * MAX_K, 4);
+    fill_random(data.bias, MAX_N, 5);
+    for (size_t t = 0; (kernels = vt_kernels_at(t)) != NULL; t++)
+        for (int storage = VT_STORE_F32; storage <= VT_STORE_INT8; storage++)
+            check_columns(kernels, (vt_storage)storage);
+}
+
 static void test_linear(void **state) {
     (void)state;
     static const linear_case cases[] = {
         {1, 7, 5, 5},       {1, 513, 800, 1024}, {3, 64, 385, 388}, {65, 192, 33, 512},
         {130, 300, 10, 11}, {59, 33, 770, 1024}, {59, 33, 770, 803}};
+    static const vt_storage storages[] = {VT_STORE_F32, VT_STORE_F16, VT_STORE_BF16};
     vt_pool *pools[3] = {NULL, NULL, NULL};
     const vt_kernels *kernels;
     assert_int_equal(vt_pool_create(&pools[1], 2, NULL), VT_OK);
     assert_int_equal(vt_pool_create(&pools[2], 3, NULL), VT_OK);
     fill_random(data.x, MAX_M * MAX_LDX, 3);
-    fill_random(data.weight, MAX_N * MAX_K, 4);
     fill_random(data.bias, MAX_N, 5);
     fill_random(data.scale, MAX_N, 6);
     fill_random(data.residual, MAX_M * LDY, 7);
-    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        multiply(&cases[i]);
-        for (size_t t = 0; (kernels = vt_kernels_at(t)) != NULL; t++)
-            check_epilogues(kernels, pools, &cases[i]);
+    for (size_t s = 0; s < sizeof storages / sizeof storages[0]; s++) {
+        fill_weights(vt_kernels_at(0), storages[s]);
+        for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+            multiply(&cases[i]);
+            for (size_t t = 0; (kernels = vt_kernels_at(t)) != NULL; t++)
+                check_epilogues(kernels, pools, &cases[i], storages[s]);
+        }
     }
     vt_pool_destroy(pools[1]);
     vt_pool_destroy(pools[2]);
@@ -216,7 +276,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_gemm_tails),  cmocka_unit_test(test_gemm_attention_shapes),
         cmocka_unit_test(test_pack_panels), cmocka_unit_test(test_pack_rows),
-        cmocka_unit_test(test_linear),
+        cmocka_unit_test(test_linear),      cmocka_unit_test(test_columns),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -24,7 +24,7 @@ static void make_packed(parts *p, vt_packed *out, test_random *random, size_t n,
     float weight[3 * WIDTH * HIDDEN];
     vt_error err = {0};
     random_floats(random, weight, n * k);
-    expect_ok(vt_packed_create(out, p->kernels, n, k, &err), &err);
+    expect_ok(vt_packed_create(out, p->kernels, VT_STORE_F32, n, k, &err), &err);
     vt_pack_rows(p->kernels, out, 0, weight, n);
 }
 

@@ -142,7 +142,8 @@ static void check_norm_and_dense(const vt_kernels *kernels) {
     vt_pooler pooler = {.kind = VT_POOL_TOKEN, .width = WIDTH, .dense_act = VT_ACT_TANH};
     random_floats(&random, weight, WIDTH * WIDTH);
     random_floats(&random, bias, WIDTH);
-    expect_ok(vt_packed_create(&pooler.dense.weight, kernels, WIDTH, WIDTH, &err), &err);
+    expect_ok(vt_packed_create(&pooler.dense.weight, kernels, VT_STORE_F32, WIDTH, WIDTH, &err),
+              &err);
     vt_pack_rows(kernels, &pooler.dense.weight, 0, weight, WIDTH);
     pooler.dense.bias = bias;
     pooler.norm = (vt_norm){.weight = bias, .bias = bias, .kind = VT_NORM_LAYER, .eps = 1e-6f};

@@ -11,6 +11,7 @@ vt_cpu vt_cpu_features(void) {
     cpu.avx512 = cpu.avx2 && __builtin_cpu_supports("avx512f") &&
                  __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
                  __builtin_cpu_supports("avx512vl");
+    cpu.avx512vnni = cpu.avx512 && __builtin_cpu_supports("avx512vnni");
 #elif defined(__aarch64__)
     cpu.neon = true;
 #endif

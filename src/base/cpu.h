@@ -10,7 +10,8 @@
 typedef struct vt_cpu {
     bool avx2;   /* with FMA and F16C */
     bool avx512; /* F, BW, DQ and VL, with all of the above */
-    bool neon;   /* every aarch64 */
+    bool avx512vnni;
+    bool neon; /* every aarch64 */
 } vt_cpu;
 
 vt_cpu vt_cpu_features(void);

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <stdint.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -108,6 +109,14 @@ vt_status vt_mapfile_open(vt_mapfile *out, const char *path, uint64_t max_bytes,
     const vt_status status = open_descriptor(out, fd, false, path, max_bytes, err);
     close(fd); /* a mapping outlives its descriptor */
     return status;
+}
+
+void vt_mapfile_release(const vt_mapfile *file, const void *data, size_t size) {
+    const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+    uintptr_t begin = ((uintptr_t)data + page - 1) / page * page;
+    uintptr_t end = ((uintptr_t)data + size) / page * page;
+    if (file->mapped && begin < end)
+        madvise((void *)begin, end - begin, MADV_DONTNEED);
 }
 
 void vt_mapfile_close(vt_mapfile *file) {

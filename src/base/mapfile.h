@@ -24,6 +24,10 @@ typedef struct vt_mapfile {
  * The message names the path. On failure *out is zero. */
 vt_status vt_mapfile_open(vt_mapfile *out, const char *path, uint64_t max_bytes, vt_error *err);
 
+/* Bytes [data, data + size) of the file will not be needed soon: their pages, as far as they are
+ * whole, go back to the system, which reads them again if they are. */
+void vt_mapfile_release(const vt_mapfile *file, const void *data, size_t size);
+
 /* Releases the block and zeroes the struct; a zero struct is left as it is. */
 void vt_mapfile_close(vt_mapfile *file);
 

@@ -29,6 +29,11 @@ void vt_free(void *memory);
  * failure returns NULL and the old block stays. */
 void *vt_realloc(void *memory, size_t old_count, size_t new_count, size_t size);
 
+/* Asks for pages of 2 MiB, before the memory is first touched: a forward pass walks through all
+ * weights, which are too many for the TLB in pages of 4 KiB. A hint, so that its failure does not
+ * matter. */
+void vt_prefer_huge_pages(void *memory, size_t bytes);
+
 /* A copy of the string; NULL when out of memory. */
 char *vt_strdup(const char *text);
 

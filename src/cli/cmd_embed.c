@@ -101,7 +101,7 @@ static void on_picture(void *user, const picture *p, size_t row) {
     const char *path = p->path;
     output *out = w->out;
     size_t tokens = vt_session_num_tokens(w->session), width = vt_session_pooled_width(w->session);
-    const float *features = vt_session_features(w->session) + row * tokens * width;
+    const float *features = vt_session_features(w->session); /* NULL for pools that need none */
     const float *embeds = vt_session_image_embeds(w->session);
     switch ((enum pool)out->settings->pool) {
     case POOL_MODEL:
@@ -113,11 +113,11 @@ static void on_picture(void *user, const picture *p, size_t row) {
         break;
     case POOL_CLS:
     case POOL_TOKENS:
-        add_row(out, "image", path, features);
+        add_row(out, "image", path, features + row * tokens * width);
         break;
     case POOL_MEAN: {
         float *mean = allocate(width, sizeof *mean);
-        mean_of_patches(mean, features, tokens, w->num_prefix, width);
+        mean_of_patches(mean, features + row * tokens * width, tokens, w->num_prefix, width);
         add_row(out, "image", path, mean);
         free(mean);
         break;
@@ -140,7 +140,9 @@ static int embed_pictures(output *out, const vt_model *model, const settings *s)
     int code = check_pool(&info, s);
     vt_session *session = NULL;
     if (code == EXIT_DONE)
-        code = open_session(&session, model, s, embed_command.name);
+        code = (s->pool == POOL_MODEL || s->pool == POOL_MAP
+                    ? open_session
+                    : open_session_with_features)(&session, model, s, embed_command.name);
     if (code != EXIT_DONE)
         return code;
     picture_work w = {out, session, info.num_prefix_tokens};

@@ -36,6 +36,8 @@ int open_model(vt_model **out, const settings *s, const char *command) {
     const char *path = s->model ? s->model : default_model();
     options.labels_path = s->labels;
     options.kernels = s->kernels;
+    options.precision = s->precision;
+    options.num_threads = s->threads;
     options.pos_resize = (vt_pos_resize)s->pos_resize;
     options.patch_size = s->patch_size;
     options.rope_scaling = s->rope_scaling;
@@ -61,13 +63,14 @@ static void note_rounding(const vt_session *session, const vt_model *model, cons
 }
 
 static int open_any_session(vt_session **out, const vt_model *model, const settings *s,
-                            size_t text_batch, const char *command) {
+                            size_t text_batch, bool features, const char *command) {
     vt_error err = {0};
     vt_session_options options = VT_SESSION_OPTIONS_INIT;
     options.height = s->height;
     options.width = s->width;
     options.batch = s->batch;
     options.text_batch = text_batch;
+    options.features = features;
     options.num_threads = s->threads;
     if (vt_session_create(out, model, &options, &err))
         return model_failed(model, &err, command);
@@ -76,12 +79,17 @@ static int open_any_session(vt_session **out, const vt_model *model, const setti
 }
 
 int open_session(vt_session **out, const vt_model *model, const settings *s, const char *command) {
-    return open_any_session(out, model, s, 0, command);
+    return open_any_session(out, model, s, 0, false, command);
+}
+
+int open_session_with_features(vt_session **out, const vt_model *model, const settings *s,
+                               const char *command) {
+    return open_any_session(out, model, s, 0, true, command);
 }
 
 int open_session_with_text(vt_session **out, const vt_model *model, const settings *s,
                            const char *command) {
-    return open_any_session(out, model, s, 1, command);
+    return open_any_session(out, model, s, 1, false, command);
 }
 
 int open_text_session(vt_session **out, const vt_model *model, const settings *s, size_t batch,

@@ -12,6 +12,10 @@
 int open_model(vt_model **out, const settings *s, const char *command);
 int open_session(vt_session **out, const vt_model *model, const settings *s, const char *command);
 
+/* The same, whose vt_session_features can be asked for. */
+int open_session_with_features(vt_session **out, const vt_model *model, const settings *s,
+                               const char *command);
+
 /* The same with room for one text beside the pictures. */
 int open_session_with_text(vt_session **out, const vt_model *model, const settings *s,
                            const char *command);

@@ -114,6 +114,14 @@ static const char *pos_resize_choice(size_t index) {
             .parse = parse_text, FIELD(kernels)                                                    \
     }
 
+#define OPTION_PRECISION                                                                           \
+    {                                                                                              \
+        0, "precision", "TYPE",                                                                    \
+            "what matrices are kept as: f32, f16, bf16, or int8 for those of the blocks; without " \
+            "it, as in the checkpoint",                                                            \
+            .parse = parse_text, FIELD(precision)                                                  \
+    }
+
 static const option model_rows[] = {
     {'m', "model", "MODEL",
      "a directory with config.json and its weights, or a .safetensors file "
@@ -126,6 +134,7 @@ static const option model_rows[] = {
     {0, "patch-size", "N", "patches to run with, the kernels resized (FlexiViT)",
      .parse = parse_count, FIELD(patch_size)},
     OPTION_KERNELS,
+    OPTION_PRECISION,
     {0},
 };
 
@@ -133,6 +142,7 @@ static const option text_model_rows[] = {
     {'m', "model", "MODEL", "a directory with config.json, its weights and its tokenizer.json",
      .parse = parse_text, FIELD(model)},
     OPTION_KERNELS,
+    OPTION_PRECISION,
     {0},
 };
 

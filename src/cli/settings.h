@@ -19,7 +19,7 @@ typedef struct text_options {
 typedef struct settings {
     /* model */
     const char *model; /* NULL: the bundled one */
-    const char *labels, *kernels;
+    const char *labels, *kernels, *precision;
     unsigned pos_resize; /* a vt_pos_resize */
     size_t patch_size;
     size_t height, width; /* --size; 0: the model's own */

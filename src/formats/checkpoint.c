@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/memory.h"
 #include "formats/json.h"
+#include "formats/safetensors.h"
 
 struct vt_checkpoint {
     char *directory;
@@ -275,4 +276,9 @@ const vt_tensor *vt_checkpoint_find(const vt_checkpoint *checkpoint, const char 
             return tensor;
     }
     return NULL;
+}
+
+void vt_checkpoint_release(const vt_checkpoint *checkpoint, const vt_tensor *tensor) {
+    for (size_t i = 0; i < checkpoint->num_shards; i++)
+        vt_tensor_file_release(checkpoint->shards[i], tensor);
 }

@@ -33,4 +33,8 @@ vt_status vt_checkpoint_load_json(json_t **out, const vt_checkpoint *checkpoint,
 const vt_tensor *vt_checkpoint_at(const vt_checkpoint *checkpoint, size_t index);
 const vt_tensor *vt_checkpoint_find(const vt_checkpoint *checkpoint, const char *name);
 
+/* A tensor's data will not be needed soon: gives its memory back, which reading it would fill
+ * again. */
+void vt_checkpoint_release(const vt_checkpoint *checkpoint, const vt_tensor *tensor);
+
 #endif

@@ -14,6 +14,7 @@
 #include "base/error.h"
 #include "base/mapfile.h"
 #include "base/memory.h"
+#include "formats/safetensors.h"
 
 enum { PREFIX_BYTES = 8, MAX_HEADER_BYTES = 100000000 }; /* the reference's own limit */
 
@@ -229,6 +230,11 @@ void vt_tensor_file_close(vt_tensor_file *file) {
     json_decref(file->header);
     vt_mapfile_close(&file->map);
     vt_free(file);
+}
+
+void vt_tensor_file_release(const vt_tensor_file *file, const vt_tensor *tensor) {
+    if (tensor >= file->tensors && tensor < file->tensors + file->count)
+        vt_mapfile_release(&file->map, tensor->data, tensor->size);
 }
 
 size_t vt_tensor_file_count(const vt_tensor_file *file) {

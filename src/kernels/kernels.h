@@ -65,9 +65,11 @@ typedef struct vt_kernels {
     void (*epilogue)(float *y, const float *x, size_t n, const float *bias, vt_activation act,
                      const float *scale, const float *residual);
 
-    /* Storage types to F32, exactly. */
+    /* Storage types to F32, exactly, and back, to the nearest (ties to even). */
     void (*f16_to_f32)(float *out, const uint16_t *in, size_t n);
     void (*bf16_to_f32)(float *out, const uint16_t *in, size_t n);
+    void (*f32_to_f16)(uint16_t *out, const float *in, size_t n);
+    void (*f32_to_bf16)(uint16_t *out, const float *in, size_t n);
 } vt_kernels;
 
 /* The table of that name, or the fastest that this processor has for NULL. VT_ERR_UNSUPPORTED when

@@ -36,6 +36,8 @@ const vt_kernels vt_kernels_avx2 = {
     .epilogue = epilogue_f32,
     .f16_to_f32 = f16_to_f32,
     .bf16_to_f32 = bf16_to_f32,
+    .f32_to_f16 = f32_to_f16,
+    .f32_to_bf16 = f32_to_bf16,
 };
 
 #else

@@ -350,3 +350,24 @@ static void bf16_to_f32(float *out, const uint16_t *in, size_t n) {
         vec_store_first(out + i, vec_load_bf16(rest), n - i);
     }
 }
+
+static void f32_to_f16(uint16_t *out, const float *in, size_t n) {
+    size_t i = 0;
+    for (; i + VEC_WIDTH <= n; i += VEC_WIDTH)
+        vec_store_f16(out + i, vec_load(in + i));
+    if (i < n) {
+        uint16_t rest[VEC_WIDTH];
+        vec_store_f16(rest, vec_load_first(in + i, n - i));
+        memcpy(out + i, rest, (n - i) * sizeof *out);
+    }
+}
+
+/* The upper half, rounded; what is no number keeps a bit of its payload. */
+static void f32_to_bf16(uint16_t *out, const float *in, size_t n) {
+    for (size_t i = 0; i < n; i++) {
+        uint32_t bits;
+        memcpy(&bits, in + i, sizeof bits);
+        uint32_t rounded = bits + 0x7fff + (bits >> 16 & 1);
+        out[i] = (uint16_t)((in[i] == in[i] ? rounded : bits | 1u << 22) >> 16);
+    }
+}

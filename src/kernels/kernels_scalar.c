@@ -187,6 +187,38 @@ static void bf16_to_f32(float *out, const uint16_t *in, size_t n) {
         out[i] = from_bits((uint32_t)in[i] << 16);
 }
 
+/* The bits of an F32. */
+static uint32_t to_bits(float value) {
+    uint32_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    return bits;
+}
+
+static uint16_t to_f16(float value) {
+    uint16_t sign = (uint16_t)(to_bits(value) >> 16 & 0x8000);
+    float magnitude = fabsf(value);
+    if (magnitude != magnitude)
+        return sign | 0x7e00;
+    if (magnitude >= 65520) /* half a step above the largest */
+        return sign | 0x7c00;
+    if (magnitude < 0x1p-14f) /* a multiple of 2^-24 */
+        return sign | (uint16_t)rintf(magnitude * 0x1p24f);
+    uint32_t bits = to_bits(magnitude) - ((127u - 15) << 23);
+    return sign | (uint16_t)((bits + 0xfff + (bits >> 13 & 1)) >> 13);
+}
+
+static void f32_to_f16(uint16_t *out, const float *in, size_t n) {
+    for (size_t i = 0; i < n; i++)
+        out[i] = to_f16(in[i]);
+}
+
+static void f32_to_bf16(uint16_t *out, const float *in, size_t n) {
+    for (size_t i = 0; i < n; i++) {
+        uint32_t bits = to_bits(in[i]), rounded = bits + 0x7fff + (bits >> 16 & 1);
+        out[i] = (uint16_t)((in[i] == in[i] ? rounded : bits | 1u << 22) >> 16);
+    }
+}
+
 const vt_kernels vt_kernels_scalar = {
     .name = "scalar",
     .mr = TILE_ROWS,
@@ -204,4 +236,6 @@ const vt_kernels vt_kernels_scalar = {
     .epilogue = epilogue_f32,
     .f16_to_f32 = f16_to_f32,
     .bf16_to_f32 = bf16_to_f32,
+    .f32_to_f16 = f32_to_f16,
+    .f32_to_bf16 = f32_to_bf16,
 };

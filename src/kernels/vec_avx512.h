@@ -9,6 +9,7 @@
 #include <immintrin.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 typedef __m512 vec;
 typedef __mmask16 vec_mask;
@@ -113,6 +114,10 @@ static inline float vec_largest(vec x) {
     return _mm512_reduce_max_ps(x);
 }
 
+static inline void vec_store_f16(uint16_t *p, vec x) {
+    _mm256_storeu_si256((__m256i *)p, _mm512_cvtps_ph(x, _MM_FROUND_TO_NEAREST_INT));
+}
+
 static inline vec vec_load_f16(const uint16_t *p) {
     return _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)p));
 }
@@ -122,5 +127,73 @@ static inline vec vec_load_bf16(const uint16_t *p) {
     __m512i wide = _mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i *)p));
     return _mm512_castsi512_ps(_mm512_slli_epi32(wide, 16));
 }
+
+/* ---- 32-bit integers, and 8-bit ones by fours ---- */
+
+typedef __m512i veci;
+
+static inline veci veci_zero(void) {
+    return _mm512_setzero_si512();
+}
+
+static inline veci veci_set(int32_t x) {
+    return _mm512_set1_epi32(x);
+}
+
+static inline veci veci_load(const void *p) {
+    return _mm512_loadu_si512(p);
+}
+
+static inline void veci_store(int32_t *p, veci x) {
+    _mm512_storeu_si512(p, x);
+}
+
+static inline veci veci_load_first(const int32_t *p, size_t n) {
+    return _mm512_maskz_loadu_epi32(first_lanes(n), p);
+}
+
+static inline void veci_store_first(int32_t *p, veci x, size_t n) {
+    _mm512_mask_storeu_epi32(p, first_lanes(n), x);
+}
+
+static inline veci veci_add(veci a, veci b) {
+    return _mm512_add_epi32(a, b);
+}
+
+static inline veci veci_sub(veci a, veci b) {
+    return _mm512_sub_epi32(a, b);
+}
+
+static inline veci veci_mul(veci a, veci b) {
+    return _mm512_mullo_epi32(a, b);
+}
+
+/* Whole numbers; and back, rounded to float. */
+static inline veci veci_from_vec(vec x) {
+    return _mm512_cvtps_epi32(x);
+}
+
+static inline vec vec_from_veci(veci x) {
+    return _mm512_cvtepi32_ps(x);
+}
+
+/* Lanes in [0, 255] as bytes. */
+static inline void veci_store_u8(uint8_t *p, veci x) {
+    _mm_storeu_si128((__m128i *)p, _mm512_cvtepi32_epi8(x));
+}
+
+/* The same four bytes in all lanes. */
+static inline veci veci_broadcast_group(const uint8_t *p) {
+    int32_t group;
+    memcpy(&group, p, sizeof group);
+    return _mm512_set1_epi32(group);
+}
+
+#if defined(__AVX512VNNI__)
+/* acc + the sum of four products of a lane: unsigned bytes of u with signed ones of s */
+static inline veci veci_dot4(veci acc, veci u, veci s) {
+    return _mm512_dpbusd_epi32(acc, u, s);
+}
+#endif
 
 #endif

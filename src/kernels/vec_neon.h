@@ -121,6 +121,10 @@ static inline float vec_largest(vec x) {
     return vmaxvq_f32(x);
 }
 
+static inline void vec_store_f16(uint16_t *p, vec x) {
+    vst1_u16(p, vreinterpret_u16_f16(vcvt_f16_f32(x)));
+}
+
 static inline vec vec_load_f16(const uint16_t *p) {
     return vcvt_f32_f16(vreinterpret_f16_u16(vld1_u16(p)));
 }
@@ -128,6 +132,85 @@ static inline vec vec_load_f16(const uint16_t *p) {
 /* A BF16 is the upper half of the F32. */
 static inline vec vec_load_bf16(const uint16_t *p) {
     return vreinterpretq_f32_u32(vshll_n_u16(vld1_u16(p), 16));
+}
+
+/* ---- 32-bit integers, and 8-bit ones by fours ---- */
+
+typedef int32x4_t veci;
+
+static inline veci veci_zero(void) {
+    return vdupq_n_s32(0);
+}
+
+static inline veci veci_set(int32_t x) {
+    return vdupq_n_s32(x);
+}
+
+static inline veci veci_load(const void *p) {
+    return vreinterpretq_s32_u8(vld1q_u8(p));
+}
+
+static inline void veci_store(int32_t *p, veci x) {
+    vst1q_s32(p, x);
+}
+
+static inline veci veci_load_first(const int32_t *p, size_t n) {
+    int32_t lanes[VEC_WIDTH] = {0};
+    memcpy(lanes, p, n * sizeof *p);
+    return vld1q_s32(lanes);
+}
+
+static inline void veci_store_first(int32_t *p, veci x, size_t n) {
+    int32_t lanes[VEC_WIDTH];
+    vst1q_s32(lanes, x);
+    memcpy(p, lanes, n * sizeof *p);
+}
+
+static inline veci veci_add(veci a, veci b) {
+    return vaddq_s32(a, b);
+}
+
+static inline veci veci_sub(veci a, veci b) {
+    return vsubq_s32(a, b);
+}
+
+static inline veci veci_mul(veci a, veci b) {
+    return vmulq_s32(a, b);
+}
+
+/* Whole numbers; and back, rounded to float. */
+static inline veci veci_from_vec(vec x) {
+    return vcvtq_s32_f32(x);
+}
+
+static inline vec vec_from_veci(veci x) {
+    return vcvtq_f32_s32(x);
+}
+
+/* Lanes in [0, 255] as bytes. */
+static inline void veci_store_u8(uint8_t *p, veci x) {
+    uint16x4_t words = vqmovun_s32(x);
+    uint8x8_t bytes = vqmovn_u16(vcombine_u16(words, words));
+    uint32_t group = vget_lane_u32(vreinterpret_u32_u8(bytes), 0);
+    memcpy(p, &group, sizeof group);
+}
+
+/* The same four bytes in all lanes. */
+static inline veci veci_broadcast_group(const uint8_t *p) {
+    int32_t group;
+    memcpy(&group, p, sizeof group);
+    return vdupq_n_s32(group);
+}
+
+/* acc + the sum of four products of a lane: unsigned bytes of u with signed ones of s. A product is
+ * at most 255 * 127 = 32385 and fits in 16 bits; pairs are added in 32. */
+static inline veci veci_dot4(veci acc, veci u, veci s) {
+    uint8x16_t ub = vreinterpretq_u8_s32(u);
+    int8x16_t sb = vreinterpretq_s8_s32(s);
+    int16x8_t low =
+        vmulq_s16(vreinterpretq_s16_u16(vmovl_u8(vget_low_u8(ub))), vmovl_s8(vget_low_s8(sb)));
+    int16x8_t high = vmulq_s16(vreinterpretq_s16_u16(vmovl_high_u8(ub)), vmovl_high_s8(sb));
+    return vaddq_s32(acc, vpaddq_s32(vpaddlq_s16(low), vpaddlq_s16(high)));
 }
 
 #endif

@@ -168,13 +168,15 @@ static void mark_used(vt_binder *b, const vt_tensor *tensor, size_t elements) {
     }
 }
 
-static void to_f32(const vt_binder *b, float *out, const vt_tensor *tensor, size_t elements) {
+/* out[count] = a tensor's elements from `first` on. */
+static void to_f32(const vt_binder *b, float *out, const vt_tensor *tensor, size_t first,
+                   size_t count) {
     if (tensor->dtype == VT_DTYPE_F16)
-        b->kernels->f16_to_f32(out, tensor->data, elements);
+        b->kernels->f16_to_f32(out, (const uint16_t *)tensor->data + first, count);
     else if (tensor->dtype == VT_DTYPE_BF16)
-        b->kernels->bf16_to_f32(out, tensor->data, elements);
+        b->kernels->bf16_to_f32(out, (const uint16_t *)tensor->data + first, count);
     else
-        memcpy(out, tensor->data, elements * sizeof *out);
+        memcpy(out, (const float *)tensor->data + first, count * sizeof *out);
 }
 
 void vt_bind_load(vt_binder *b, float *out, const vt_tensor *tensor, const size_t *shape,
@@ -184,34 +186,39 @@ void vt_bind_load(vt_binder *b, float *out, const vt_tensor *tensor, const size_
         vt_bind_check(b, tensor, shape, ndim);
     if (b->status || !vt_product(shape, ndim, &elements))
         return;
-    to_f32(b, out, tensor, elements);
+    to_f32(b, out, tensor, 0, elements);
     mark_used(b, tensor, elements);
 }
 
 /* ---- ownership ---------------------------------------------------------------------------------
  */
 
-void *vt_bind_own(vt_binder *b, size_t count, size_t size) {
+/* Makes room for one more pointer. */
+static bool grow_owned(vt_binder *b) {
     vt_weights *out = b->out;
-    if (b->status)
-        return NULL;
     if (out->num_owned == out->owned_capacity) {
         size_t capacity = out->owned_capacity ? 2 * out->owned_capacity : 256;
         void **grown = vt_realloc(out->owned, out->owned_capacity, capacity, sizeof *grown);
         if (!grown) {
             b->status = vt_fail_memory(b->err, "weights", capacity * sizeof *grown);
-            return NULL;
+            return false;
         }
         out->owned = grown;
         out->owned_capacity = capacity;
     }
+    return true;
+}
+
+void *vt_bind_own(vt_binder *b, size_t count, size_t size) {
+    if (b->status || !grow_owned(b))
+        return NULL;
     void *memory = vt_calloc(count, size);
     if (!memory) {
         b->status = vt_fail_memory(b->err, "weights", count * size);
         return NULL;
     }
-    out->owned[out->num_owned++] = memory;
-    out->bytes += count * size;
+    b->out->owned[b->out->num_owned++] = memory;
+    b->out->bytes += count * size;
     return memory;
 }
 
@@ -251,15 +258,83 @@ void vt_bind_norm_if_any(vt_binder *b, vt_norm *out, vt_part part, size_t block,
         vt_bind_norm(b, out, part, block, n);
 }
 
-void vt_bind_create_packed(vt_binder *b, vt_packed *out, size_t n, size_t k) {
-    size_t floats;
+vt_storage vt_bind_storage(const vt_binder *b, const vt_tensor *tensor) {
+    switch (b->precision) {
+    case VT_PRECISION_F32:
+        return VT_STORE_F32;
+    case VT_PRECISION_F16:
+        return VT_STORE_F16;
+    case VT_PRECISION_BF16:
+        return VT_STORE_BF16;
+    case VT_PRECISION_INT8:
+        if (b->in_block)
+            return VT_STORE_INT8;
+        break;
+    case VT_PRECISION_STORED:
+        break;
+    }
+    return !tensor                          ? VT_STORE_F32
+           : tensor->dtype == VT_DTYPE_F16  ? VT_STORE_F16
+           : tensor->dtype == VT_DTYPE_BF16 ? VT_STORE_BF16
+                                            : VT_STORE_F32;
+}
+
+void vt_bind_create_packed(vt_binder *b, vt_packed *out, vt_storage storage, size_t n, size_t k) {
+    size_t bytes;
+    if (b->status || !grow_owned(b))
+        return;
+    b->status = vt_packed_create(out, b->kernels, storage, n, k, b->err);
     if (b->status)
         return;
-    if (!vt_packed_size(b->kernels, n, k, &floats)) {
-        b->status = vt_fail(b->err, VT_ERR_LIMIT, "a weight of %zu x %zu is too large", n, k);
+    if (vt_packed_size(b->kernels, storage, n, k, &bytes))
+        b->out->bytes += bytes;
+    b->out->owned[b->out->num_owned++] = out->panels;
+    if (storage == VT_STORE_INT8 && k > b->out->int8_k)
+        b->out->int8_k = k;
+}
+
+/* Rows of a tensor on their way into a matrix, a few at a time for each thread. */
+typedef struct pack_call {
+    const vt_binder *b;
+    vt_packed *out;
+    const vt_tensor *tensor;
+    size_t row, rows; /* of the matrix */
+    float *strips;    /* [threads][PACK_ROWS][k] */
+} pack_call;
+
+enum { PACK_ROWS = 96 }; /* whole panels: 3 of 32, 2 of 48, 6 of 16, 12 of 8 */
+
+/* Task: rows of one run of panels. */
+static void pack_task(void *context, size_t task, size_t thread) {
+    const pack_call *call = context;
+    size_t k = call->out->k, first_run = call->row / PACK_ROWS;
+    size_t begin = (first_run + task) * PACK_ROWS, end = begin + PACK_ROWS;
+    size_t row_end = call->row + call->rows;
+    begin = begin < call->row ? call->row : begin;
+    end = end > row_end ? row_end : end;
+    float *strip = call->strips + thread * PACK_ROWS * k;
+    to_f32(call->b, strip, call->tensor, (begin - call->row) * k, (end - begin) * k);
+    vt_pack_rows(call->b->kernels, call->out, begin, strip, end - begin);
+}
+
+void vt_bind_pack(vt_binder *b, vt_packed *out, size_t row, size_t rows, const vt_tensor *tensor,
+                  const size_t *shape, size_t ndim) {
+    pack_call call = {b, out, tensor, row, rows, NULL};
+    size_t floats, elements;
+    vt_bind_check(b, tensor, shape, ndim);
+    if (b->status || !tensor || !rows || !vt_product(shape, ndim, &elements) ||
+        !vt_mul_size(vt_pool_size(b->pool) * PACK_ROWS, out->k, &floats))
+        return;
+    call.strips = vt_malloc(floats, sizeof *call.strips);
+    if (!call.strips) {
+        b->status = vt_fail_memory(b->err, "a weight", floats * sizeof *call.strips);
         return;
     }
-    *out = (vt_packed){.n = n, .k = k, .panels = vt_bind_own(b, floats, sizeof(float))};
+    vt_pool_run(b->pool, pack_task, &call,
+                (row + rows + PACK_ROWS - 1) / PACK_ROWS - row / PACK_ROWS);
+    vt_free(call.strips);
+    mark_used(b, tensor, elements);
+    vt_checkpoint_release(b->checkpoint, tensor);
 }
 
 /* out[n][k] = in[k][n] */
@@ -269,25 +344,10 @@ static void transpose(float *out, const float *in, size_t n, size_t k) {
             out[row * k + column] = in[column * n + row];
 }
 
-void vt_bind_pack(vt_binder *b, vt_packed *out, size_t row, size_t rows, const vt_tensor *tensor,
-                  const size_t *shape, size_t ndim) {
-    size_t elements;
-    if (b->status || !tensor || !vt_mul_size(rows, out->k, &elements))
-        return;
-    float *weight = vt_malloc(elements, sizeof *weight);
-    if (!weight)
-        b->status = vt_fail_memory(b->err, "a weight", elements * sizeof *weight);
-    if (!b->status)
-        vt_bind_load(b, weight, tensor, shape, ndim);
-    if (!b->status)
-        vt_pack_rows(b->kernels, out, row, weight, rows);
-    vt_free(weight);
-}
-
 void vt_bind_pack_transposed(vt_binder *b, vt_packed *out, const vt_tensor *tensor,
                              const size_t *shape) {
     size_t k = shape[0], n = shape[1], elements;
-    vt_bind_create_packed(b, out, n, k);
+    vt_bind_create_packed(b, out, vt_bind_storage(b, tensor), n, k);
     if (b->status || !tensor || !vt_mul_size(n, k, &elements))
         return;
     float *weight = vt_malloc(elements, sizeof *weight),
@@ -312,7 +372,7 @@ void vt_bind_dense(vt_binder *b, vt_dense *out, vt_part part, size_t block, size
     if (b->family->conv1d_weights) {
         vt_bind_pack_transposed(b, &out->weight, weight, stored);
     } else {
-        vt_bind_create_packed(b, &out->weight, n, k);
+        vt_bind_create_packed(b, &out->weight, vt_bind_storage(b, weight), n, k);
         vt_bind_pack(b, &out->weight, 0, n, weight, shape, 2);
     }
     if (has_bias)

@@ -20,11 +20,14 @@ typedef struct vt_binder {
     vt_weights *out;
     const vt_checkpoint *checkpoint;
     const vt_kernels *kernels;
+    vt_pool *pool; /* that packing is shared out over */
+    vt_precision precision;
     const vt_family *family;
     const vt_tensor_name *names;      /* of the tower that is bound */
     const vt_encoder_config *encoder; /* likewise */
     const char *prefix;               /* what '@' stands for */
     bool norm_bias;                   /* this tower's norms have biases */
+    bool in_block; /* what is bound belongs to a block: INT8 is for those alone */
     vt_error *err;
     vt_status status;
 } vt_binder;
@@ -63,8 +66,11 @@ const float *vt_bind_vector(vt_binder *b, vt_part part, size_t block, const char
 void vt_bind_norm(vt_binder *b, vt_norm *out, vt_part part, size_t block, size_t n);
 void vt_bind_norm_if_any(vt_binder *b, vt_norm *out, vt_part part, size_t block, size_t n);
 
-/* An empty n x k matrix, and a tensor packed into its rows [row, row + rows). */
-void vt_bind_create_packed(vt_binder *b, vt_packed *out, size_t n, size_t k);
+/* What a tensor's weight is kept as, and a weight that was computed, for NULL. */
+vt_storage vt_bind_storage(const vt_binder *b, const vt_tensor *tensor);
+
+/* An n x k matrix without values, and a tensor packed into its rows [row, row + rows). */
+void vt_bind_create_packed(vt_binder *b, vt_packed *out, vt_storage storage, size_t n, size_t k);
 void vt_bind_pack(vt_binder *b, vt_packed *out, size_t row, size_t rows, const vt_tensor *tensor,
                   const size_t *shape, size_t ndim);
 

@@ -16,7 +16,9 @@ static void pack_by_head(vt_binder *b, vt_dense *out, size_t block) {
                             ? vt_bind_vector(b, VT_PART_QKV, block, ".bias", rows)
                             : NULL;
     float *sorted = bias ? vt_bind_own(b, rows, sizeof *sorted) : NULL;
-    vt_bind_create_packed(b, &out->weight, rows, width);
+    vt_bind_create_packed(b, &out->weight,
+                          vt_bind_storage(b, vt_bind_require(b, VT_PART_QKV, block, ".weight")),
+                          rows, width);
     for (size_t head = 0; !b->status && head < shape->num_heads; head++) {
         for (size_t kind = 0; kind < 3; kind++) {
             size_t from = (3 * head + kind) * hd, to = (kind * shape->num_heads + head) * hd;
@@ -37,9 +39,9 @@ static void bind_split_qkv(vt_binder *b, vt_dense *out, size_t block) {
     const size_t heights[] = {q, kv, kv};
     size_t width = b->encoder->width, row = 0;
     float *bias = NULL;
-    vt_bind_check(b, vt_bind_require(b, VT_PART_Q, block, ".weight"), (const size_t[]){q, width},
-                  2);
-    vt_bind_create_packed(b, &out->weight, q + 2 * kv, width);
+    const vt_tensor *query = vt_bind_require(b, VT_PART_Q, block, ".weight");
+    vt_bind_check(b, query, (const size_t[]){q, width}, 2);
+    vt_bind_create_packed(b, &out->weight, vt_bind_storage(b, query), q + 2 * kv, width);
     for (size_t i = 0; i < 3; i++) {
         const size_t matrix[] = {heights[i], width};
         vt_bind_pack(b, &out->weight, row, heights[i],
@@ -88,9 +90,10 @@ static void bind_split_gate(vt_binder *b, vt_dense *out, size_t block) {
     size_t rows = b->encoder->mlp_dim, width = b->encoder->width;
     const size_t matrix[] = {rows, width};
     bool has_bias = vt_bind_any_block_has(b, parts[0], ".bias");
-    vt_bind_check(b, vt_bind_require(b, parts[0], block, ".weight"), matrix, 2);
+    const vt_tensor *gate = vt_bind_require(b, parts[0], block, ".weight");
+    vt_bind_check(b, gate, matrix, 2);
     float *bias = has_bias ? vt_bind_own(b, 2 * rows, sizeof *bias) : NULL;
-    vt_bind_create_packed(b, &out->weight, 2 * rows, width);
+    vt_bind_create_packed(b, &out->weight, vt_bind_storage(b, gate), 2 * rows, width);
     for (size_t i = 0; i < 2; i++) {
         const vt_tensor *weight = vt_bind_require(b, parts[i], block, ".weight");
         vt_bind_pack(b, &out->weight, i * rows, rows, weight, matrix, 2);
@@ -139,10 +142,14 @@ static void bind_block(vt_binder *b, vt_block *out, size_t block) {
 vt_block *vt_bind_blocks(vt_binder *b) {
     size_t depth = b->encoder->depth;
     vt_block *blocks = vt_bind_own(b, depth, sizeof *blocks);
+    b->in_block = true;
     for (size_t block = 0; block < depth && !b->status; block++)
         bind_block(b, &blocks[block], block);
+    b->in_block = false;
     const vt_tensor *first = vt_bind_require(b, VT_PART_FC2, 0, ".weight");
     if (first)
         b->out->dtype = first->dtype;
+    if (!b->status)
+        b->out->storage = blocks[0].mlp.fc2.weight.storage;
     return blocks;
 }

@@ -44,6 +44,20 @@ static vt_status override_rope(vt_text_config *text, const char *scaling, vt_err
     return vt_rope_config_override(&text->rope, scaling, err);
 }
 
+/* With threads of its own, which end with it. */
+static vt_status bind_weights(vt_model *model, const vt_model_options *options, vt_error *err) {
+    vt_precision precision;
+    vt_pool *pool = NULL;
+    vt_status status = vt_precision_parse(&precision, options->precision, err);
+    if (!status)
+        status = vt_pool_create(&pool, options->num_threads, err);
+    if (!status)
+        status = vt_weights_bind(&model->weights, &model->config, model->family, model->checkpoint,
+                                 model->kernels, precision, pool, err);
+    vt_pool_destroy(pool);
+    return status;
+}
+
 static vt_status open_model(vt_model *model, const char *path, const vt_model_options *options,
                             vt_error *err) {
     vt_config *config = &model->config;
@@ -66,8 +80,7 @@ static vt_status open_model(vt_model *model, const char *path, const vt_model_op
     if (!status)
         status = vt_config_check(config, vt_checkpoint_config_path(model->checkpoint), err);
     if (!status)
-        status = vt_weights_bind(&model->weights, config, model->family, model->checkpoint,
-                                 model->kernels, err);
+        status = bind_weights(model, options, err);
     if (!status)
         status = vt_labels_load(&model->labels, options->labels_path,
                                 vt_checkpoint_config(model->checkpoint), config->num_classes, err);
@@ -195,6 +208,7 @@ void vt_model_describe(vt_model_info *out, const vt_model *model) {
         .architecture = config->architecture,
         .weights = vt_dtype_name(model->weights.dtype),
         .kernels = model->kernels->name,
+        .precision = vt_storage_name(model->weights.storage),
         .num_classes = config->num_classes,
         .num_parameters = model->weights.num_parameters,
         .width = encoder->width,

@@ -12,14 +12,16 @@ static void count_flops(vt_model_plan *out, const vt_model *model) {
     const vt_attention_shape *heads = &encoder->attention;
     double tokens = (double)out->num_tokens, width = (double)encoder->width;
     double patches = (double)(out->grid_height * out->grid_width);
+    double last = (double)vt_vision_tokens_read(config); /* tokens that the last block computes */
     double depth = (double)encoder->depth, q_width = (double)(heads->num_heads * heads->head_dim);
     double mlp = (double)encoder->mlp_dim * (encoder->gated_mlp ? 3 : 2);
     double head = config->num_classes ? (double)model->weights.head.weight.k : 0;
     out->flops_patch_embed =
         2 * patches * (double)model->weights.vision.embed.proj.weight.k * width;
-    out->flops_attention = depth * 4 * tokens * tokens * q_width;
-    out->flops_linear =
-        depth * 2 * tokens * width * ((double)vt_encoder_qkv_width(encoder) + q_width + mlp);
+    double kv_width = (double)vt_encoder_qkv_width(encoder) - q_width;
+    double rows = (depth - 1) * tokens + (last > 0 && last < tokens ? last : tokens);
+    out->flops_attention = 4 * rows * tokens * q_width;
+    out->flops_linear = 2 * width * (rows * (2 * q_width + mlp) + depth * tokens * kv_width);
     out->flops_head = 2 * head * (double)config->num_classes * (config->distill_head ? 2 : 1);
     out->flops =
         out->flops_patch_embed + out->flops_attention + out->flops_linear + out->flops_head;

@@ -17,6 +17,7 @@ static vt_status create_vision(vt_session *session, const vt_session_options *op
     if (!status)
         status = vt_vision_create(&session->vision, session->model, &shape,
                                   vt_pool_size(session->pool), err);
+    session->vision.features = options->features;
     return status;
 }
 
@@ -91,6 +92,14 @@ float *vt_take_floats(vt_arena *arena, size_t rows, size_t columns) {
     if (!vt_mul_size(rows, columns, &floats))
         arena->overflow = true;
     return vt_arena_take(arena, floats, sizeof(float));
+}
+
+void *vt_take_rounded(vt_arena *arena, const vt_weights *weights, size_t rows) {
+    size_t bytes = 0;
+    if (!vt_linear_scratch(weights->int8_k ? VT_STORE_INT8 : VT_STORE_F32, rows, weights->int8_k,
+                           &bytes))
+        arena->overflow = true;
+    return vt_arena_take(arena, bytes, 1);
 }
 
 void vt_normalize_rows(const vt_kernels *kernels, float *rows, size_t count, size_t n) {

@@ -22,6 +22,7 @@ typedef struct vt_vision_buffers {
     float *rope_cos, *rope_sin; /* [patches][pairs] */
     vt_encoder_workspace encoder;
     vt_pooler_workspace pooler;
+    void *rounded;  /* a layer's input in 8 bits, where weights are */
     float *pooled;  /* [batch][width] */
     float *head_in; /* [batch][2 width], where the head takes the mean too */
     float *embeds;  /* [batch][embed_dim] */
@@ -41,6 +42,8 @@ typedef struct vt_vision_pass {
     const vt_attention_bias **biases;
     float *bias_tables; /* [depth][rows][num_heads], resized */
     size_t count;       /* pictures of the last forward pass */
+    size_t tokens;      /* of each that x holds after it */
+    bool features;      /* all tokens are wanted */
     void *block;
 } vt_vision_pass;
 
@@ -55,6 +58,10 @@ void vt_vision_destroy(vt_vision_pass *pass);
 /* Everything after the embeddings, which are in buffers.x: blocks, pooling, head. */
 void vt_vision_finish(vt_session *session);
 
+/* How many of a picture's tokens a pass for its scores reads after the last block: the first so
+ * many; 0 means all. */
+size_t vt_vision_tokens_read(const vt_config *config);
+
 /* Tells [count][num_tokens][width]. */
 void vt_vision_tell_tokens(const vt_session *session, const char *name, const float *x);
 
@@ -65,6 +72,7 @@ typedef struct vt_text_buffers {
     float *x; /* [batch * tokens][width], the residual stream, then hidden */
     float *rope_cos, *rope_sin, *local_cos, *local_sin; /* [tokens][pairs] */
     vt_encoder_workspace encoder;
+    void *rounded;  /* a layer's input in 8 bits, where weights are */
     float *pooled;  /* [batch][pooled width] */
     float *undense; /* [batch][width]: what the pooler's linear layer takes */
     float *embeds;  /* [batch][embed_dim] */
@@ -108,6 +116,10 @@ void vt_session_tell(const vt_session *session, const char *name, const float *d
 
 /* rows[count][n] scaled to length 1 each. */
 void vt_normalize_rows(const vt_kernels *kernels, float *rows, size_t count, size_t n);
+
+/* What linear layers over `rows` tokens need beside their operands; NULL where there are no INT8
+ * weights. */
+void *vt_take_rounded(vt_arena *arena, const vt_weights *weights, size_t rows);
 
 /* An arena's floats, rows times columns; sets overflow when that does not fit. */
 float *vt_take_floats(vt_arena *arena, size_t rows, size_t columns);

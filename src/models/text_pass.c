@@ -29,6 +29,7 @@ static void carve(vt_text_pass *out, vt_arena *arena, const vt_model *model, siz
     b->local_cos = vt_take_floats(arena, out->tokens, text->local_rope_theta != 0 ? pairs : 0);
     b->local_sin = vt_take_floats(arena, out->tokens, text->local_rope_theta != 0 ? pairs : 0);
     vt_encoder_workspace_carve(&b->encoder, arena, encoder, model->kernels, rows, num_threads);
+    b->rounded = vt_take_rounded(arena, &model->weights, rows);
     b->pooled = vt_take_floats(arena, out->batch, vt_config_pooled_width(text));
     b->undense = vt_take_floats(arena, text->pooler_width ? out->batch : 0, encoder->width);
     b->embeds = vt_take_floats(arena, out->batch, config->embed_dim);
@@ -343,7 +344,8 @@ vt_status vt_session_forward_text(vt_session *session, const int64_t *ids, const
                                    count * tokens, err);
     if (status)
         return status;
-    const vt_compute compute = {session->model->kernels, session->pool};
+    const vt_compute compute = {session->model->kernels, session->pool,
+                                session->text.buffers.rounded};
     session->text.count = count;
     session->text.length = tokens;
     embed(session, &compute, ids, 0);
@@ -370,7 +372,8 @@ vt_status vt_session_step(vt_session *session, const int64_t *ids, size_t tokens
         status = vt_fail(err, VT_ERR_LIMIT, "the cache of %zu tokens is full", cache->capacity);
     if (status)
         return status;
-    const vt_compute compute = {session->model->kernels, session->pool};
+    const vt_compute compute = {session->model->kernels, session->pool,
+                                session->text.buffers.rounded};
     pass->count = 1;
     pass->length = tokens;
     embed(session, &compute, ids, first);

@@ -59,6 +59,7 @@ static void carve(vt_vision_pass *out, vt_arena *arena, const vt_model *model,
                                num_threads);
     vt_pooler_workspace_carve(&b->pooler, arena, &model->weights.vision.pooler, model->kernels,
                               shape->num_tokens, num_threads);
+    b->rounded = vt_take_rounded(arena, &model->weights, rows);
     b->pooled = vt_take_floats(arena, shape->batch, width);
     b->head_in = vt_take_floats(arena, config->head_takes_mean ? shape->batch : 0, 2 * width);
     b->embeds = vt_take_floats(arena, shape->batch, config->embed_dim);
@@ -213,6 +214,19 @@ static void embed(vt_session *session, const vt_compute *compute, const float *p
     vt_vision_tell_tokens(session, "embeddings", b->x);
 }
 
+size_t vt_vision_tokens_read(const vt_config *config) {
+    if (config->head_takes_mean)
+        return 0;
+    switch (config->vision.pooling) {
+    case VT_POOL_TOKEN:
+        return config->distill_head ? 2 : 1;
+    case VT_POOL_TOKEN_PAIR:
+        return 2;
+    default:
+        return 0;
+    }
+}
+
 static void encode(vt_session *session, const vt_compute *compute) {
     const vt_vision_config *config = &session->model->config.vision;
     const vt_vision_weights *weights = &session->model->weights.vision;
@@ -224,12 +238,16 @@ static void encode(vt_session *session, const vt_compute *compute) {
         .rope = config->has_rope ? &session->vision.rope : NULL,
         .biases = session->vision.biases,
         .key_mask = session->vision.mask,
+        .keep = session->vision.features || session->on_stage
+                    ? 0
+                    : vt_vision_tokens_read(&session->model->config),
         .on_block = session->on_stage ? tell_block : NULL,
         .user = session,
     };
-    vt_encoder_forward(compute, &config->encoder, weights->blocks, &b->encoder, b->x, &pass);
-    vt_norm_forward(compute, &weights->norm, b->x, width, b->x, width, pass.batch * pass.tokens,
-                    width);
+    size_t tokens =
+        vt_encoder_forward(compute, &config->encoder, weights->blocks, &b->encoder, b->x, &pass);
+    session->vision.tokens = tokens;
+    vt_norm_forward(compute, &weights->norm, b->x, width, b->x, width, pass.batch * tokens, width);
     vt_vision_tell_tokens(session, "features", b->x);
 }
 
@@ -239,7 +257,7 @@ static void classify_pair(vt_session *session, const vt_compute *compute) {
     vt_vision_buffers *b = &session->vision.buffers;
     size_t width = session->model->config.vision.encoder.width;
     size_t n = session->model->config.num_classes, count = session->vision.count;
-    size_t ldx = session->vision.shape.num_tokens * width;
+    size_t ldx = session->vision.tokens * width;
     vt_dense_forward(compute, &weights->head, b->logits, n, b->x, ldx, count, (vt_epilogue){0});
     vt_dense_forward(compute, &weights->head_distill, b->logits_distill, n, b->x + width, ldx,
                      count, (vt_epilogue){0});
@@ -297,11 +315,11 @@ static void project(vt_session *session, const vt_compute *compute) {
 void vt_vision_finish(vt_session *session) {
     const vt_model *model = session->model;
     vt_vision_buffers *b = &session->vision.buffers;
-    const vt_compute compute = {model->kernels, session->pool};
+    const vt_compute compute = {model->kernels, session->pool, session->vision.buffers.rounded};
     size_t count = session->vision.count;
     encode(session, &compute);
     vt_pooler_forward(&compute, &model->weights.vision.pooler, &b->pooler, b->pooled, b->x,
-                      session->vision.mask, count, session->vision.shape.num_tokens,
+                      session->vision.mask, count, session->vision.tokens,
                       vt_config_num_prefix(&model->config.vision));
     vt_session_tell(session, "pooled", b->pooled, count, 0, model->config.vision.encoder.width);
     classify(session, &compute);
@@ -320,7 +338,7 @@ vt_status vt_session_forward(vt_session *session, const float *pixels, size_t co
         session->vision.shape.grid_h * session->vision.shape.grid_w)
         return vt_fail(err, VT_ERR_UNSUPPORTED,
                        "a session for pictures of any aspect takes them one size each");
-    const vt_compute compute = {model->kernels, session->pool};
+    const vt_compute compute = {model->kernels, session->pool, session->vision.buffers.rounded};
     session->vision.count = count;
     session->vision.mask = NULL;
     embed(session, &compute, pixels);
@@ -341,7 +359,7 @@ size_t vt_session_pooled_width(const vt_session *session) {
 }
 
 const float *vt_session_features(const vt_session *session) {
-    return session->vision.buffers.x;
+    return session->vision.features ? session->vision.buffers.x : NULL;
 }
 
 size_t vt_session_num_tokens(const vt_session *session) {

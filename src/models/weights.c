@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/error.h"
 #include "base/memory.h"
 #include "models/bind_block.h"
 #include "nn/patch_resize.h"
@@ -86,7 +87,7 @@ static void bind_patch_kernel(vt_binder *b, vt_packed *out, const vt_vision_conf
     const vt_tensor *tensor = vt_bind_require(b, VT_PART_PATCH, 0, ".weight");
     vt_bind_check(b, tensor, config->patch_channels_last ? matrix : kernel,
                   config->patch_channels_last ? 2 : 4);
-    vt_bind_create_packed(b, out, width, 3 * run * run);
+    vt_bind_create_packed(b, out, vt_bind_storage(b, tensor), width, 3 * run * run);
     if (run == patch && !config->patch_channels_last) {
         vt_bind_pack(b, out, 0, width, tensor, kernel, 4);
         return;
@@ -157,8 +158,8 @@ static void bind_map_qkv(vt_binder *b, vt_map_head *map) {
     vt_dense q = {0};
     const float *weight = vt_bind_floats(b, VT_PART_MAP_QKV, 0, ".weight", matrix, 2);
     const float *bias = vt_bind_vector(b, VT_PART_MAP_QKV, 0, ".bias", 3 * width);
-    vt_bind_create_packed(b, &q.weight, width, width);
-    vt_bind_create_packed(b, &map->kv.weight, 2 * width, width);
+    vt_bind_create_packed(b, &q.weight, VT_STORE_F32, width, width);
+    vt_bind_create_packed(b, &map->kv.weight, vt_bind_storage(b, NULL), 2 * width, width);
     if (b->status)
         return;
     vt_pack_rows(b->kernels, &q.weight, 0, weight, width);
@@ -263,7 +264,9 @@ static void bind_lm_head(vt_binder *b, vt_text_weights *out, const vt_text_confi
         vt_bind_dense(b, &out->lm_head, VT_PART_LM_HEAD, 0, config->vocab_size, width, false);
         return;
     }
-    vt_bind_create_packed(b, &out->lm_head.weight, config->vocab_size, width);
+    vt_bind_create_packed(b, &out->lm_head.weight,
+                          vt_bind_storage(b, vt_bind_require(b, VT_PART_TOKEN_EMBED, 0, "")),
+                          config->vocab_size, width);
     if (!b->status)
         vt_pack_rows(b->kernels, &out->lm_head.weight, 0, out->tokens, config->vocab_size);
 }
@@ -310,12 +313,49 @@ static size_t count_tensors(const vt_checkpoint *checkpoint) {
     return count;
 }
 
+vt_status vt_precision_parse(vt_precision *out, const char *name, vt_error *err) {
+    static const char *const names[] = {
+        [VT_PRECISION_F32] = "f32",
+        [VT_PRECISION_F16] = "f16",
+        [VT_PRECISION_BF16] = "bf16",
+        [VT_PRECISION_INT8] = "int8",
+    };
+    *out = VT_PRECISION_STORED;
+    if (!name)
+        return VT_OK;
+    for (size_t i = VT_PRECISION_F32; i < sizeof names / sizeof names[0]; i++) {
+        if (strcmp(name, names[i]) == 0) {
+            *out = (vt_precision)i;
+            return VT_OK;
+        }
+    }
+    return vt_fail(err, VT_ERR_ARGUMENT, "no precision named \"%.64s\": f32, f16, bf16 or int8",
+                   name);
+}
+
+const char *vt_storage_name(vt_storage storage) {
+    static const char *const names[] = {
+        [VT_STORE_F32] = "f32",
+        [VT_STORE_F16] = "f16",
+        [VT_STORE_BF16] = "bf16",
+        [VT_STORE_INT8] = "int8",
+    };
+    return names[storage];
+}
+
 vt_status vt_weights_bind(vt_weights *out, const vt_config *config, const vt_family *family,
                           const vt_checkpoint *checkpoint, const vt_kernels *kernels,
-                          vt_error *err) {
+                          vt_precision precision, vt_pool *pool, vt_error *err) {
     *out = (vt_weights){0};
     vt_binder b = {
-        .out = out, .checkpoint = checkpoint, .kernels = kernels, .family = family, .err = err};
+        .out = out,
+        .checkpoint = checkpoint,
+        .kernels = kernels,
+        .pool = pool,
+        .precision = precision,
+        .family = family,
+        .err = err,
+    };
     out->used = vt_bind_own(&b, count_tensors(checkpoint), sizeof *out->used);
     if (config->has_vision)
         bind_vision(&b, out, config);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * The weights of a model, bound from a checkpoint's tensors: converted to F32, matrices packed for
- * gemm.
+ * The weights of a model, bound from a checkpoint's tensors: vectors and tables in F32, matrices
+ * packed for gemm.
  */
 #ifndef VT_MODELS_WEIGHTS_H
 #define VT_MODELS_WEIGHTS_H
@@ -34,6 +34,19 @@ typedef struct vt_text_weights {
     vt_dense lm_head;    /* [vocab_size][width], or no weight */
 } vt_text_weights;
 
+/* What matrices are kept as: the caller's wish. */
+typedef enum vt_precision {
+    VT_PRECISION_STORED, /* as the checkpoint has them */
+    VT_PRECISION_F32,
+    VT_PRECISION_F16,
+    VT_PRECISION_BF16,
+    VT_PRECISION_INT8 /* those of the blocks; the others as the checkpoint has them */
+} vt_precision;
+
+/* "int8" and its like; NULL is VT_PRECISION_STORED. VT_ERR_ARGUMENT for anything else. */
+vt_status vt_precision_parse(vt_precision *out, const char *name, vt_error *err);
+const char *vt_storage_name(vt_storage storage);
+
 typedef struct vt_weights {
     vt_vision_weights vision;
     vt_text_weights text;
@@ -46,16 +59,19 @@ typedef struct vt_weights {
     void **owned;
     size_t num_owned, owned_capacity;
     size_t bytes;          /* of all of the above */
+    size_t int8_k;         /* columns of the widest INT8 matrix */
     size_t num_parameters; /* elements of the tensors that were bound */
     bool *used;            /* [tensors of the checkpoint] */
-    vt_dtype dtype;        /* of a block's matrix */
+    vt_dtype dtype;        /* of a block's matrix in the checkpoint */
+    vt_storage storage;    /* what it is kept as */
 } vt_weights;
 
-/* Binds every part that the configuration calls for. A missing tensor, a wrong shape or a type that
- * is not float is an error that names file and tensor. On failure *out holds nothing. */
+/* Binds every part that the configuration calls for, packing over the pool. A missing tensor, a
+ * wrong shape or a type that is not float is an error that names file and tensor. On failure *out
+ * holds nothing. */
 vt_status vt_weights_bind(vt_weights *out, const vt_config *config, const vt_family *family,
                           const vt_checkpoint *checkpoint, const vt_kernels *kernels,
-                          vt_error *err);
+                          vt_precision precision, vt_pool *pool, vt_error *err);
 void vt_weights_free(vt_weights *weights);
 
 /* Tells `log` of each tensor that the family does not know. */

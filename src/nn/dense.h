@@ -28,12 +28,18 @@ typedef struct vt_norm {
 typedef struct vt_compute {
     const vt_kernels *kernels;
     vt_pool *pool; /* NULL: the caller's thread */
+    void *scratch; /* vt_linear_scratch of the largest INT8 layer that is run; else NULL */
 } vt_compute;
 
 /* y[rows] = dense(x[rows]), then the rest of the epilogue (its bias is ignored, the layer's is
  * used). */
 void vt_dense_forward(const vt_compute *compute, const vt_dense *dense, float *y, size_t ldy,
                       const float *x, size_t ldx, size_t rows, vt_epilogue epilogue);
+
+/* Columns [first, first + count) of dense(x[rows]) alone, to y[rows][count]. */
+void vt_dense_forward_columns(const vt_compute *compute, const vt_dense *dense, size_t first,
+                              size_t count, float *y, size_t ldy, const float *x, size_t ldx,
+                              size_t rows);
 
 /* y[rows][n] = norm(x[rows][n]); y may be x. The identity copies. */
 void vt_norm_forward(const vt_compute *compute, const vt_norm *norm, float *y, size_t ldy,

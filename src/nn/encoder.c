@@ -37,11 +37,17 @@ typedef struct block_call {
     const vt_block *block;
     const vt_encoder_workspace *workspace;
     const vt_encoder_pass *pass;
-    size_t index, rows, width, q_width, kv_width;
+    size_t index, width, q_width, kv_width;
+    size_t rows, tokens; /* that the block computes: all, or of an item the first few */
+    bool has_keys;       /* keys and values of all tokens are in workspace->wide already */
 } block_call;
 
 static bool has_window(const vt_encoder_config *config, size_t index) {
     return config->window && !(config->global_every && index % config->global_every == 0);
+}
+
+static size_t qkv_ld(const block_call *call) {
+    return call->q_width + 2 * call->kv_width;
 }
 
 /* LayerNorm or RMSNorm of each head on its own (timm qk_norm, Qwen3). */
@@ -71,27 +77,41 @@ static void use_cache(const block_call *call, vt_attention_args *args) {
     args->q_position = cache->position + cache->length;
 }
 
+/* Heads as the attention takes them: normalised where a model does that, and turned to their
+ * positions. */
+static void finish_heads(const block_call *call, const vt_norm *norm, float *x, size_t num_heads) {
+    const vt_encoder_pass *pass = call->pass;
+    bool local = has_window(call->config, call->index) && pass->local_rope;
+    const vt_rope *rope = local ? pass->local_rope : pass->rope;
+    size_t ld = qkv_ld(call);
+    norm_heads(call, norm, x, ld, num_heads);
+    if (rope)
+        vt_rope_apply(call->compute, rope, x, ld, pass->batch, call->tokens, num_heads,
+                      call->config->attention.head_dim);
+}
+
+/* Columns [first, first + count) of workspace->wide[rows][q, k, v], from rows of `in`. */
+static void project_heads(const block_call *call, const float *in, size_t first, size_t count) {
+    const vt_attention_shape *shape = &call->config->attention;
+    float *q = call->workspace->wide, *k = q + call->q_width;
+    vt_dense_forward_columns(call->compute, &call->block->qkv, first, count, q + first,
+                             qkv_ld(call), in, call->width, call->rows);
+    if (first == 0)
+        finish_heads(call, &call->block->q_norm, q, shape->num_heads);
+    if (first + count > call->q_width)
+        finish_heads(call, &call->block->k_norm, k, shape->num_kv_heads);
+}
+
 /* workspace->normed[rows][q_width] = attention over the rows of `in`, before proj. */
 static void attend(const block_call *call, const float *in) {
     const vt_encoder_pass *pass = call->pass;
     const vt_attention_shape *shape = &call->config->attention;
     const vt_block *block = call->block;
-    bool window = has_window(call->config, call->index);
-    const vt_rope *rope = window && pass->local_rope ? pass->local_rope : pass->rope;
-    size_t ld = call->q_width + 2 * call->kv_width;
+    size_t ld = qkv_ld(call);
     float *q = call->workspace->wide, *k = q + call->q_width, *v = k + call->kv_width;
     float *out = call->workspace->normed; /* `in` is no longer needed once q, k and v are there */
 
-    vt_dense_forward(call->compute, &block->qkv, q, ld, in, call->width, call->rows,
-                     (vt_epilogue){0});
-    norm_heads(call, &block->q_norm, q, ld, shape->num_heads);
-    norm_heads(call, &block->k_norm, k, ld, shape->num_kv_heads);
-    if (rope) {
-        vt_rope_apply(call->compute, rope, q, ld, pass->batch, pass->tokens, shape->num_heads,
-                      shape->head_dim);
-        vt_rope_apply(call->compute, rope, k, ld, pass->batch, pass->tokens, shape->num_kv_heads,
-                      shape->head_dim);
-    }
+    project_heads(call, in, 0, call->has_keys ? call->q_width : ld);
     vt_attention_args args = {
         .q = q,
         .k = k,
@@ -101,10 +121,10 @@ static void attend(const block_call *call, const float *in) {
         .out = out,
         .out_ld = call->q_width,
         .batch = pass->batch,
-        .q_tokens = pass->tokens,
+        .q_tokens = call->tokens,
         .kv_tokens = pass->tokens,
         .causal = call->config->causal,
-        .window = window ? call->config->window : 0,
+        .window = has_window(call->config, call->index) ? call->config->window : 0,
         .key_mask = pass->key_mask,
         .bias = pass->biases ? pass->biases[call->index] : NULL,
     };
@@ -179,9 +199,39 @@ static void block_forward(const block_call *call, float *x) {
     }
 }
 
-void vt_encoder_forward(const vt_compute *compute, const vt_encoder_config *config,
-                        const vt_block *blocks, const vt_encoder_workspace *workspace, float *x,
-                        const vt_encoder_pass *pass) {
+/* x[batch][tokens][width] closes up to x[batch][keep][width]. */
+static void keep_first(float *x, size_t batch, size_t tokens, size_t keep, size_t width) {
+    for (size_t item = 1; item < batch; item++)
+        memmove(x + item * keep * width, x + item * tokens * width, keep * width * sizeof *x);
+}
+
+/* A block of which the first `keep` tokens of each item are wanted: keys and values are computed
+ * of all tokens, everything else of those few. */
+static void block_forward_few(block_call *call, float *x, size_t keep) {
+    const vt_encoder_pass *pass = call->pass;
+    const float *in = x;
+    if (call->config->order == VT_NORM_FIRST) {
+        norm_rows(call, &call->block->norm1, call->workspace->normed, x);
+        in = call->workspace->normed;
+    }
+    project_heads(call, in, call->q_width, 2 * call->kv_width);
+    keep_first(x, pass->batch, pass->tokens, keep, call->width);
+    call->has_keys = true;
+    call->tokens = keep;
+    call->rows = pass->batch * keep;
+    block_forward(call, x);
+}
+
+/* Not where a block's halves run in parallel: the MLP, which comes first, uses the memory that keys
+ * and values lie in. */
+static bool can_keep_few(const vt_encoder_config *config, const vt_encoder_pass *pass) {
+    return pass->keep && pass->keep < pass->tokens && !pass->cache && config->depth &&
+           config->order != VT_NORM_PARALLEL;
+}
+
+size_t vt_encoder_forward(const vt_compute *compute, const vt_encoder_config *config,
+                          const vt_block *blocks, const vt_encoder_workspace *workspace, float *x,
+                          const vt_encoder_pass *pass) {
     const vt_attention_shape *shape = &config->attention;
     block_call call = {
         .compute = compute,
@@ -189,17 +239,23 @@ void vt_encoder_forward(const vt_compute *compute, const vt_encoder_config *conf
         .workspace = workspace,
         .pass = pass,
         .rows = pass->batch * pass->tokens,
+        .tokens = pass->tokens,
         .width = config->width,
         .q_width = shape->num_heads * shape->head_dim,
         .kv_width = shape->num_kv_heads * shape->head_dim,
     };
+    bool few = can_keep_few(config, pass);
     for (size_t i = 0; i < config->depth; i++) {
         call.block = &blocks[i];
         call.index = i;
-        block_forward(&call, x);
+        if (few && i + 1 == config->depth)
+            block_forward_few(&call, x, pass->keep);
+        else
+            block_forward(&call, x);
         if (pass->on_block)
             pass->on_block(pass->user, i, x);
     }
     if (pass->cache)
         vt_kv_cache_advance(pass->cache, pass->tokens);
+    return call.tokens;
 }

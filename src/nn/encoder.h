@@ -81,13 +81,17 @@ typedef struct vt_encoder_pass {
     const vt_attention_bias *const *biases; /* [depth], or NULL */
     const uint8_t *key_mask;                /* [batch][tokens]: 0 where a token is padding */
     vt_kv_cache *cache;                     /* batch is 1; the tokens follow those that it holds */
+    size_t keep; /* of each item the first so many tokens are wanted; 0: all */
     vt_block_fn on_block;
     void *user;
 } vt_encoder_pass;
 
-/* x[batch * tokens][width] through all blocks, in place. */
-void vt_encoder_forward(const vt_compute *compute, const vt_encoder_config *config,
-                        const vt_block *blocks, const vt_encoder_workspace *workspace, float *x,
-                        const vt_encoder_pass *pass);
+/* x[batch * tokens][width] through all blocks, in place. Where few tokens are wanted, the last
+ * block computes keys and values of all tokens, and the rest of those few alone: then x is [batch *
+ * kept][width]. Returns how many tokens of an item x holds: `keep`, or `tokens` where all are
+ * wanted or a block's halves run in parallel. */
+size_t vt_encoder_forward(const vt_compute *compute, const vt_encoder_config *config,
+                          const vt_block *blocks, const vt_encoder_workspace *workspace, float *x,
+                          const vt_encoder_pass *pass);
 
 #endif

@@ -55,7 +55,7 @@ void vt_pooler_workspace_carve(vt_pooler_workspace *out, vt_arena *arena, const 
 
 /* pooled[count][width] from x[count][tokens][width], whose first num_prefix tokens are no patches.
  * mask[count][tokens] is 0 where a token is padding, which VT_POOL_MAP leaves out; NULL: none is.
- */
+ * For the token pools the first tokens alone will do. */
 void vt_pooler_forward(const vt_compute *compute, const vt_pooler *pooler,
                        const vt_pooler_workspace *workspace, float *pooled, const float *x,
                        const uint8_t *mask, size_t count, size_t tokens, size_t num_prefix);

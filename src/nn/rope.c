@@ -51,6 +51,8 @@ static void rope_task(void *context, size_t task, size_t thread) {
 void vt_rope_apply(const vt_compute *compute, const vt_rope *rope, float *x, size_t ld,
                    size_t batch, size_t tokens, size_t num_heads, size_t head_dim) {
     rope_call call = {rope, x, ld, batch, tokens, num_heads, head_dim};
+    if (tokens <= rope->num_prefix)
+        return;
     vt_pool_run(compute->pool, rope_task, &call, tokens - rope->num_prefix);
 }
 

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Products of 8-bit integers, one table an instruction set.
+ *
+ *     x[i] ~ scale (u[i] - zero),  u in [0, 255]        a row of activations, when it is met
+ *     w[i] = scale v[i],           |v| <= weight_max    a row of weights, once
+ *     x . w ~ x_scale w_scale (u . v - zero sum(v))
+ *
+ * u . v is exact: every table computes the same integers. An accumulator of 32 bits holds
+ * 255 * 127 * k for k up to VT_INT8_MAX_K. AVX2 adds two products in 16 bits with saturation, so
+ * its weights are 7 bits wide: 2 * 255 * 64 = 32640 < 32768.
+ *
+ * B's panels hold four k of a column side by side: [ceil(k / 4)][nr][4].
+ */
+#ifndef VT_KERNELS_INT8_H
+#define VT_KERNELS_INT8_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "kernels/kernels.h"
+
+enum {
+    VT_INT8_GROUP = 4, /* of k, multiplied by one instruction */
+    VT_INT8_MAX_K = 66311
+};
+
+/* How a row of activations was rounded. */
+typedef struct vt_int8_row {
+    float scale;
+    int32_t zero;
+} vt_int8_row;
+
+typedef struct vt_int8_kernels {
+    const char *name; /* "avx512vnni", "avx2", "neon", "scalar" */
+    size_t mr, nr;
+    int weight_max;
+
+    /* C[m][n] = A[m][4 groups] B  (+ C when `accumulate`); lda in bytes, ldc in integers. */
+    void (*gemm)(size_t m, size_t n, size_t groups, const uint8_t *a, size_t lda, const int8_t *b,
+                 int32_t *c, size_t ldc, bool accumulate);
+
+    /* u[n] of x[n], scaled to the range that it and 0 span; up to a multiple of 4 as if zeros
+     * followed. */
+    vt_int8_row (*quantize)(uint8_t *u, const float *x, size_t n);
+
+    /* out = x_scale w_scale (acc - zero sum), all [n]. */
+    void (*dequantize)(float *out, const int32_t *acc, vt_int8_row x, const float *w_scales,
+                       const int32_t *w_sums, size_t n);
+} vt_int8_kernels;
+
+/* The fastest for a table of kernels on this processor. */
+const vt_int8_kernels *vt_int8_kernels_for(const vt_kernels *kernels);
+
+/* Those that this processor can run, fastest first; NULL past the end. */
+const vt_int8_kernels *vt_int8_kernels_at(size_t index);
+
+#endif

@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: MIT */
+#include "kernels/packed.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "base/memory.h"
+
+enum { STRIP = 16 }; /* of k */
+
+static size_t min_size(size_t a, size_t b) {
+    return a < b ? a : b;
+}
+
+static size_t ceil_div(size_t a, size_t b) {
+    return a / b + (a % b != 0);
+}
+
+static size_t panel_width(const vt_packed *packed, const vt_kernels *kernels) {
+    return packed->int8 ? packed->int8->nr : kernels->nr;
+}
+
+/* ---- sizes --------------------------------------------------------------------------------- */
+
+/* Columns and bytes of the panels, and bytes of all. */
+static bool measure(const vt_kernels *kernels, vt_storage storage, size_t n, size_t k,
+                    size_t *columns, size_t *panels, size_t *bytes) {
+    static const size_t element[] = {
+        [VT_STORE_F32] = 4, [VT_STORE_F16] = 2, [VT_STORE_BF16] = 2, [VT_STORE_INT8] = 1};
+    bool int8 = storage == VT_STORE_INT8;
+    size_t nr = int8 ? vt_int8_kernels_for(kernels)->nr : kernels->nr;
+    size_t depth = k, constants = 0;
+    if (int8 &&
+        (k > VT_INT8_MAX_K || !vt_mul_size(ceil_div(k, VT_INT8_GROUP), VT_INT8_GROUP, &depth)))
+        return false;
+    if (!vt_mul_size(ceil_div(n, nr), nr, columns) || !vt_mul_size(*columns, depth, panels) ||
+        !vt_mul_size(*panels, element[storage], panels) ||
+        !vt_mul_size(*columns, int8 ? sizeof(float) + sizeof(int32_t) : 0, &constants))
+        return false;
+    return vt_add_size(*panels, constants, bytes);
+}
+
+bool vt_packed_size(const vt_kernels *kernels, vt_storage storage, size_t n, size_t k,
+                    size_t *bytes) {
+    size_t columns, panels;
+    return measure(kernels, storage, n, k, &columns, &panels, bytes);
+}
+
+void vt_packed_place(vt_packed *out, const vt_kernels *kernels, vt_storage storage, size_t n,
+                     size_t k, void *memory) {
+    size_t columns = 0, panels = 0, bytes = 0;
+    *out = (vt_packed){.n = n, .k = k, .storage = storage, .panels = memory};
+    measure(kernels, storage, n, k, &columns, &panels, &bytes);
+    if (storage != VT_STORE_INT8 || !memory)
+        return;
+    out->int8 = vt_int8_kernels_for(kernels);
+    out->scales = (float *)((unsigned char *)memory + panels);
+    out->sums = (int32_t *)(out->scales + columns);
+}
+
+/* Zeroes what no row of W fills. */
+static void clear_padding(vt_packed *packed, const vt_kernels *kernels) {
+    size_t nr = panel_width(packed, kernels), whole = packed->n / nr * nr, all = 0, panels = 0,
+           bytes = 0;
+    if (!measure(kernels, packed->storage, packed->n, packed->k, &all, &panels, &bytes) || !all)
+        return;
+    /* The last panel, or each one's last group where that is not full. */
+    size_t kept = packed->int8 && packed->k % VT_INT8_GROUP ? 0 : panels / all * whole;
+    memset((unsigned char *)packed->panels + kept, 0, panels - kept);
+    for (size_t i = whole; packed->int8 && i < all; i++) {
+        packed->scales[i] = 0;
+        packed->sums[i] = 0;
+    }
+}
+
+vt_status vt_packed_create(vt_packed *out, const vt_kernels *kernels, vt_storage storage, size_t n,
+                           size_t k, vt_error *err) {
+    size_t bytes;
+    *out = (vt_packed){0};
+    if (!vt_packed_size(kernels, storage, n, k, &bytes))
+        return vt_fail(err, VT_ERR_LIMIT, "a weight of %zu x %zu is too large", n, k);
+    void *memory = vt_malloc(bytes, 1);
+    if (!memory)
+        return vt_fail_memory(err, "a weight", bytes);
+    vt_prefer_huge_pages(memory, bytes);
+    vt_packed_place(out, kernels, storage, n, k, memory);
+    clear_padding(out, kernels);
+    return VT_OK;
+}
+
+void vt_packed_free(vt_packed *packed) {
+    vt_free(packed->panels);
+    *packed = (vt_packed){0};
+}
+
+/* ---- F32 ----------------------------------------------------------------------------------- */
+
+/* panel[p][j] = bt[j][p] for j < cols: a strip of k at a time, whose target stays in the cache. */
+static void transpose_into(float *panel, size_t nr, const float *bt, size_t ldb, size_t k,
+                           size_t cols) {
+    for (size_t start = 0; start < k; start += STRIP) {
+        size_t end = min_size(start + STRIP, k);
+        for (size_t j = 0; j < cols; j++)
+            for (size_t p = start; p < end; p++)
+                panel[p * nr + j] = bt[j * ldb + p];
+    }
+}
+
+void vt_pack_panels(float *panels, const float *b, size_t ldb, size_t k, size_t n, size_t nr) {
+    for (size_t col = 0; col < n; col += nr) {
+        size_t cols = min_size(nr, n - col);
+        for (size_t p = 0; p < k; p++, panels += nr) {
+            memcpy(panels, b + p * ldb + col, cols * sizeof *b);
+            memset(panels + cols, 0, (nr - cols) * sizeof *b);
+        }
+    }
+}
+
+void vt_pack_panels_transposed(float *panels, const float *bt, size_t ldb, size_t k, size_t n,
+                               size_t nr) {
+    for (size_t col = 0; col < n; col += nr, panels += k * nr) {
+        size_t cols = min_size(nr, n - col);
+        if (cols < nr)
+            memset(panels, 0, k * nr * sizeof *panels);
+        transpose_into(panels, nr, bt + col * ldb, ldb, k, cols);
+    }
+}
+
+/* ---- narrower storage ---------------------------------------------------------------------- */
+
+typedef void (*narrow_fn)(uint16_t *out, const float *in, size_t n);
+
+/* panel[p][j] = narrow(bt[j][p]) for j < cols */
+static void transpose_into_halves(uint16_t *panel, size_t nr, const float *bt, size_t ldb, size_t k,
+                                  size_t cols, narrow_fn narrow) {
+    for (size_t start = 0; start < k; start += STRIP) {
+        size_t count = min_size(STRIP, k - start);
+        for (size_t j = 0; j < cols; j++) {
+            uint16_t strip[STRIP];
+            narrow(strip, bt + j * ldb + start, count);
+            for (size_t p = 0; p < count; p++)
+                panel[(start + p) * nr + j] = strip[p];
+        }
+    }
+}
+
+/* Column j of a panel [k / 4][nr][4]: one row of W in integers, its largest being weight_max. */
+static void pack_int8_column(vt_packed *out, size_t column, const float *w) {
+    const vt_int8_kernels *int8 = out->int8;
+    size_t nr = int8->nr, groups = ceil_div(out->k, VT_INT8_GROUP);
+    int8_t *panel = (int8_t *)out->panels + column / nr * groups * nr * VT_INT8_GROUP +
+                    column % nr * VT_INT8_GROUP;
+    float largest = 0;
+    for (size_t p = 0; p < out->k; p++)
+        largest = fmaxf(largest, fabsf(w[p]));
+    float scale = largest / (float)int8->weight_max, inverse = scale > 0 ? 1 / scale : 0;
+    int32_t sum = 0;
+    for (size_t p = 0; p < out->k; p++) {
+        int value = (int)rintf(w[p] * inverse);
+        panel[p / VT_INT8_GROUP * nr * VT_INT8_GROUP + p % VT_INT8_GROUP] = (int8_t)value;
+        sum += value;
+    }
+    out->scales[column] = scale;
+    out->sums[column] = sum;
+}
+
+/* Rows that share a panel. */
+static void pack_into_panel(const vt_kernels *kernels, vt_packed *out, size_t row,
+                            const float *weight, size_t rows) {
+    size_t nr = panel_width(out, kernels), k = out->k;
+    size_t at = row / nr * nr * k + row % nr; /* of F32 and of halves */
+    switch (out->storage) {
+    case VT_STORE_F32:
+        transpose_into((float *)out->panels + at, nr, weight, k, k, rows);
+        break;
+    case VT_STORE_F16:
+        transpose_into_halves((uint16_t *)out->panels + at, nr, weight, k, k, rows,
+                              kernels->f32_to_f16);
+        break;
+    case VT_STORE_BF16:
+        transpose_into_halves((uint16_t *)out->panels + at, nr, weight, k, k, rows,
+                              kernels->f32_to_bf16);
+        break;
+    case VT_STORE_INT8:
+        for (size_t r = 0; r < rows; r++)
+            pack_int8_column(out, row + r, weight + r * k);
+        break;
+    }
+}
+
+void vt_pack_rows(const vt_kernels *kernels, vt_packed *out, size_t row, const float *weight,
+                  size_t rows) {
+    size_t nr = panel_width(out, kernels);
+    for (size_t done = 0; done < rows;) {
+        size_t count = min_size(nr - (row + done) % nr, rows - done);
+        pack_into_panel(kernels, out, row + done, weight + done * out->k, count);
+        done += count;
+    }
+}
