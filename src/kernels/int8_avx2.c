@@ -7,7 +7,7 @@
 #include "kernels/tables.h"
 #include "kernels/vec_avx2.h"
 
-enum { INT8_ROWS = 4, INT8_VECS = 2 };
+enum { INT8_ROWS = 4, INT8_VECS = 3 };
 
 #include "kernels/kernels_int8.inc.h"
 

@@ -37,6 +37,11 @@ typedef struct vt_kernels {
      * writes only the n columns of C. Single-threaded: callers tile and share out. */
     void (*gemm)(size_t m, size_t n, size_t k, const float *a, size_t lda, const float *b, float *c,
                  size_t ldc, bool accumulate);
+    /* The same with panels of F16 and of BF16, widened as they are loaded. */
+    void (*gemm_f16)(size_t m, size_t n, size_t k, const float *a, size_t lda, const uint16_t *b,
+                     float *c, size_t ldc, bool accumulate);
+    void (*gemm_bf16)(size_t m, size_t n, size_t k, const float *a, size_t lda, const uint16_t *b,
+                      float *c, size_t ldc, bool accumulate);
 
     /* x . y */
     float (*dot)(const float *x, const float *y, size_t n);

@@ -14,16 +14,13 @@ enum { TILE_ROWS = 14, TILE_VECS = 2 };
 #include "kernels/kernels_gemm.inc.h"
 #include "kernels/kernels_rows.inc.h"
 
-static void gemm_f32_14x32_avx512(size_t m, size_t n, size_t k, const float *a, size_t lda,
-                                  const float *b, float *c, size_t ldc, bool accumulate) {
-    gemm_tiles(m, n, k, a, lda, b, c, ldc, accumulate);
-}
-
 const vt_kernels vt_kernels_avx512 = {
     .name = "avx512",
     .mr = TILE_ROWS,
     .nr = NR,
-    .gemm = gemm_f32_14x32_avx512,
+    .gemm = gemm_f32,
+    .gemm_f16 = gemm_f16,
+    .gemm_bf16 = gemm_bf16,
     .dot = dot_f32,
     .axpy = axpy_f32,
     .scale = scale_f32,

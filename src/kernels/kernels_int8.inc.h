@@ -41,12 +41,16 @@ static inline __attribute__((always_inline)) void int8_tile(const size_t rows,
             acc[r][v] = veci_zero();
 
     for (size_t g = 0; g < in->groups; g++, a += VT_INT8_GROUP, b += INT8_NR * VT_INT8_GROUP) {
+        veci bv[INT8_VECS];
+#pragma GCC unroll 3
+        for (size_t v = 0; v < INT8_VECS; v++)
+            bv[v] = veci_load(b + v * sizeof(veci));
 #pragma GCC unroll 8
         for (size_t r = 0; r < rows; r++) {
             veci u = veci_broadcast_group(a + r * lda);
 #pragma GCC unroll 3
             for (size_t v = 0; v < INT8_VECS; v++)
-                acc[r][v] = veci_dot4(acc[r][v], u, veci_load(b + v * sizeof(veci)));
+                acc[r][v] = veci_dot4(acc[r][v], u, bv[v]);
         }
     }
 

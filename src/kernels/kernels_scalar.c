@@ -47,8 +47,8 @@ static void tile(size_t rows, size_t cols, size_t k, const float *a, size_t lda,
             c[r * ldc + j] = accumulate ? c[r * ldc + j] + acc[r][j] : acc[r][j];
 }
 
-static void gemm_f32_4x8_scalar(size_t m, size_t n, size_t k, const float *a, size_t lda,
-                                const float *b, float *c, size_t ldc, bool accumulate) {
+static void gemm_f32(size_t m, size_t n, size_t k, const float *a, size_t lda, const float *b,
+                     float *c, size_t ldc, bool accumulate) {
     for (size_t col = 0; col < n; col += NR, b += k * NR)
         for (size_t row = 0; row < m; row += TILE_ROWS)
             tile(m - row < TILE_ROWS ? m - row : TILE_ROWS, n - col < NR ? n - col : NR, k,
@@ -219,11 +219,39 @@ static void f32_to_bf16(uint16_t *out, const float *in, size_t n) {
     }
 }
 
+/* Panels of 16 bits: a few rows are widened, multiplied and added at a time. */
+static void gemm_widened(size_t m, size_t n, size_t k, const float *a, size_t lda,
+                         const uint16_t *b, float *c, size_t ldc, bool accumulate,
+                         void (*widen)(float *, const uint16_t *, size_t)) {
+    enum { PIECE = 128 };
+    float wide[PIECE * NR];
+    for (size_t col = 0; col < n; col += NR, b += k * NR) {
+        size_t cols = n - col < NR ? n - col : NR;
+        for (size_t p = 0; p < k; p += PIECE) {
+            size_t depth = k - p < PIECE ? k - p : PIECE;
+            widen(wide, b + p * NR, depth * NR);
+            gemm_f32(m, cols, depth, a + p, lda, wide, c + col, ldc, accumulate || p > 0);
+        }
+    }
+}
+
+static void gemm_f16(size_t m, size_t n, size_t k, const float *a, size_t lda, const uint16_t *b,
+                     float *c, size_t ldc, bool accumulate) {
+    gemm_widened(m, n, k, a, lda, b, c, ldc, accumulate, f16_to_f32);
+}
+
+static void gemm_bf16(size_t m, size_t n, size_t k, const float *a, size_t lda, const uint16_t *b,
+                      float *c, size_t ldc, bool accumulate) {
+    gemm_widened(m, n, k, a, lda, b, c, ldc, accumulate, bf16_to_f32);
+}
+
 const vt_kernels vt_kernels_scalar = {
     .name = "scalar",
     .mr = TILE_ROWS,
     .nr = NR,
-    .gemm = gemm_f32_4x8_scalar,
+    .gemm = gemm_f32,
+    .gemm_f16 = gemm_f16,
+    .gemm_bf16 = gemm_bf16,
     .dot = dot_f32,
     .axpy = axpy_f32,
     .scale = scale_f32,

@@ -9,9 +9,8 @@
  *
  * X is read in place, unless its rows would evict one another from the first-level cache: then the
  * piece is copied to the stack first, where rows are adjacent. The sums are a buffer of their own
- * because the residual may be Y itself. Weights of 16 bits are widened a piece of a panel at a
- * time. For weights of 8 bits the rows of X are rounded first, all of them, and the sums are
- * integers.
+ * because the residual may be Y itself. For weights of 8 bits the rows of X are rounded first, all
+ * of them, and the sums are integers.
  *
  * A piece's bounds depend on k alone, and an element's products are added in the order of k
  * whatever the tile: the result does not depend on the number of threads.
@@ -27,9 +26,8 @@ enum {
     BLOCK_COLS = 512,          /* W^T's piece, 384 x 512, is 3/4 of a 1 MiB second-level cache */
     PIECE = 384,               /* of k: 14 rows of it are 21 KiB of the first-level cache */
     PIECE_STRIDE = PIECE + 16, /* not a power of two */
-    MAX_NR = 64,
-    TASKS_A_THREAD = 4, /* so that threads finish at about the same time */
-    ROWS_A_TASK = 8,    /* that are rounded to 8 bits */
+    TASKS_A_THREAD = 4,        /* so that threads finish at about the same time */
+    ROWS_A_TASK = 8,           /* that are rounded to 8 bits */
 };
 
 static size_t min_size(size_t a, size_t b) {
@@ -76,22 +74,25 @@ static bool rows_collide(const linear_job *job) {
     return job->mr > 8 && job->args->ldx % (2048 / sizeof(float)) == 0;
 }
 
-/* Floats [at, at + count) of the panels: themselves, or widened to `wide`. */
-static const float *widen(const linear_job *job, float *wide, size_t at, size_t count) {
-    const uint16_t *halves = (const uint16_t *)job->weight->panels + at;
+/* C[m][n] (+)= A[m][k] times the weight's panels from element `at` on; n is at most a panel's
+ * width. */
+static void multiply(const linear_job *job, size_t m, size_t n, size_t k, const float *a,
+                     size_t lda, size_t at, float *c, bool accumulate) {
+    const vt_kernels *kernels = job->kernels;
+    const void *panels = job->weight->panels;
     if (job->weight->storage == VT_STORE_F32)
-        return (const float *)job->weight->panels + at;
-    if (job->weight->storage == VT_STORE_F16)
-        job->kernels->f16_to_f32(wide, halves, count);
+        kernels->gemm(m, n, k, a, lda, (const float *)panels + at, c, BLOCK_COLS, accumulate);
+    else if (job->weight->storage == VT_STORE_F16)
+        kernels->gemm_f16(m, n, k, a, lda, (const uint16_t *)panels + at, c, BLOCK_COLS,
+                          accumulate);
     else
-        job->kernels->bf16_to_f32(wide, halves, count);
-    return wide;
+        kernels->gemm_bf16(m, n, k, a, lda, (const uint16_t *)panels + at, c, BLOCK_COLS,
+                           accumulate);
 }
 
 /* sums[rows][BLOCK_COLS] = X[rows][k] W^T */
 static void sum_block(const linear_job *job, float *sums, const linear_block *block) {
     _Alignas(VT_ALIGNMENT) float piece[BLOCK_ROWS * PIECE_STRIDE];
-    _Alignas(VT_ALIGNMENT) float wide[PIECE * MAX_NR];
     const vt_linear_args *args = job->args;
     const bool copied = block->rows > 1 && rows_collide(job);
     size_t k = job->weight->k, nr = job->nr, pieces = ceil_div(k, PIECE);
@@ -101,13 +102,10 @@ static void sum_block(const linear_job *job, float *sums, const linear_block *bl
         for (size_t r = 0; copied && r < block->rows; r++)
             memcpy(piece + r * PIECE_STRIDE, x + r * args->ldx, (end - start) * sizeof *piece);
         /* A panel at a time: one piece of a panel is not followed by the next panel's. */
-        for (size_t col = 0; col < block->cols; col += nr) {
-            size_t at = ((block->panel + col / nr) * k + start) * nr;
-            job->kernels->gemm(block->rows, min_size(nr, block->cols - col), end - start,
-                               copied ? piece : x, copied ? PIECE_STRIDE : args->ldx,
-                               widen(job, wide, at, (end - start) * nr), sums + col, BLOCK_COLS,
-                               part > 0);
-        }
+        for (size_t col = 0; col < block->cols; col += nr)
+            multiply(job, block->rows, min_size(nr, block->cols - col), end - start,
+                     copied ? piece : x, copied ? PIECE_STRIDE : args->ldx,
+                     ((block->panel + col / nr) * k + start) * nr, sums + col, part > 0);
     }
 }
 

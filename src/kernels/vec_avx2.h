@@ -141,56 +141,59 @@ static inline vec vec_load_bf16(const uint16_t *p) {
 
 /* ---- 32-bit integers, and 8-bit ones by fours ---- */
 
-typedef __m256i veci;
+/* Of gcc's own vectors: accumulators of type __m256i, which is a vector of long long, are copied at
+ * every turn of a loop (gcc 12). */
+typedef int32_t veci __attribute__((vector_size(32)));
 
 static inline veci veci_zero(void) {
-    return _mm256_setzero_si256();
+    return (veci){0};
 }
 
 static inline veci veci_set(int32_t x) {
-    return _mm256_set1_epi32(x);
+    return (veci)_mm256_set1_epi32(x);
 }
 
 static inline veci veci_load(const void *p) {
-    return _mm256_loadu_si256((const __m256i *)p);
+    return (veci)_mm256_loadu_si256((const __m256i *)p);
 }
 
 static inline void veci_store(int32_t *p, veci x) {
-    _mm256_storeu_si256((__m256i *)p, x);
+    _mm256_storeu_si256((__m256i *)p, (__m256i)x);
 }
 
 static inline veci veci_load_first(const int32_t *p, size_t n) {
-    return _mm256_maskload_epi32(p, first_lanes(n));
+    return (veci)_mm256_maskload_epi32(p, first_lanes(n));
 }
 
 static inline void veci_store_first(int32_t *p, veci x, size_t n) {
-    _mm256_maskstore_epi32(p, first_lanes(n), x);
+    _mm256_maskstore_epi32(p, first_lanes(n), (__m256i)x);
 }
 
 static inline veci veci_add(veci a, veci b) {
-    return _mm256_add_epi32(a, b);
+    return a + b;
 }
 
 static inline veci veci_sub(veci a, veci b) {
-    return _mm256_sub_epi32(a, b);
+    return a - b;
 }
 
 static inline veci veci_mul(veci a, veci b) {
-    return _mm256_mullo_epi32(a, b);
+    return a * b;
 }
 
 /* Whole numbers; and back, rounded to float. */
 static inline veci veci_from_vec(vec x) {
-    return _mm256_cvtps_epi32(x);
+    return (veci)_mm256_cvtps_epi32(x);
 }
 
 static inline vec vec_from_veci(veci x) {
-    return _mm256_cvtepi32_ps(x);
+    return _mm256_cvtepi32_ps((__m256i)x);
 }
 
 /* Lanes in [0, 255] as bytes. */
 static inline void veci_store_u8(uint8_t *p, veci x) {
-    __m128i words = _mm_packs_epi32(_mm256_castsi256_si128(x), _mm256_extracti128_si256(x, 1));
+    __m128i words = _mm_packs_epi32(_mm256_castsi256_si128((__m256i)x),
+                                    _mm256_extracti128_si256((__m256i)x, 1));
     _mm_storel_epi64((__m128i *)p, _mm_packus_epi16(words, words));
 }
 
@@ -198,14 +201,15 @@ static inline void veci_store_u8(uint8_t *p, veci x) {
 static inline veci veci_broadcast_group(const uint8_t *p) {
     int32_t group;
     memcpy(&group, p, sizeof group);
-    return _mm256_set1_epi32(group);
+    return (veci)_mm256_set1_epi32(group);
 }
 
 /* acc + the sum of four products of a lane: unsigned bytes of u with signed ones of s. Two products
  * are added in 16 bits: exact for |s| <= 64. */
 static inline veci veci_dot4(veci acc, veci u, veci s) {
-    return _mm256_add_epi32(acc,
-                            _mm256_madd_epi16(_mm256_maddubs_epi16(u, s), _mm256_set1_epi16(1)));
+    return (veci)_mm256_add_epi32(
+        (__m256i)acc,
+        _mm256_madd_epi16(_mm256_maddubs_epi16((__m256i)u, (__m256i)s), _mm256_set1_epi16(1)));
 }
 
 #endif

@@ -130,69 +130,71 @@ static inline vec vec_load_bf16(const uint16_t *p) {
 
 /* ---- 32-bit integers, and 8-bit ones by fours ---- */
 
-typedef __m512i veci;
+/* Of gcc's own vectors: accumulators of type __m512i, which is a vector of long long, are copied at
+ * every turn of a loop (gcc 12). */
+typedef int32_t veci __attribute__((vector_size(64)));
 
 static inline veci veci_zero(void) {
-    return _mm512_setzero_si512();
+    return (veci){0};
 }
 
 static inline veci veci_set(int32_t x) {
-    return _mm512_set1_epi32(x);
+    return (veci)_mm512_set1_epi32(x);
 }
 
 static inline veci veci_load(const void *p) {
-    return _mm512_loadu_si512(p);
+    return (veci)_mm512_loadu_si512(p);
 }
 
 static inline void veci_store(int32_t *p, veci x) {
-    _mm512_storeu_si512(p, x);
+    _mm512_storeu_si512(p, (__m512i)x);
 }
 
 static inline veci veci_load_first(const int32_t *p, size_t n) {
-    return _mm512_maskz_loadu_epi32(first_lanes(n), p);
+    return (veci)_mm512_maskz_loadu_epi32(first_lanes(n), p);
 }
 
 static inline void veci_store_first(int32_t *p, veci x, size_t n) {
-    _mm512_mask_storeu_epi32(p, first_lanes(n), x);
+    _mm512_mask_storeu_epi32(p, first_lanes(n), (__m512i)x);
 }
 
 static inline veci veci_add(veci a, veci b) {
-    return _mm512_add_epi32(a, b);
+    return a + b;
 }
 
 static inline veci veci_sub(veci a, veci b) {
-    return _mm512_sub_epi32(a, b);
+    return a - b;
 }
 
 static inline veci veci_mul(veci a, veci b) {
-    return _mm512_mullo_epi32(a, b);
+    return a * b;
 }
 
 /* Whole numbers; and back, rounded to float. */
 static inline veci veci_from_vec(vec x) {
-    return _mm512_cvtps_epi32(x);
+    return (veci)_mm512_cvtps_epi32(x);
 }
 
 static inline vec vec_from_veci(veci x) {
-    return _mm512_cvtepi32_ps(x);
+    return _mm512_cvtepi32_ps((__m512i)x);
 }
 
 /* Lanes in [0, 255] as bytes. */
 static inline void veci_store_u8(uint8_t *p, veci x) {
-    _mm_storeu_si128((__m128i *)p, _mm512_cvtepi32_epi8(x));
+    _mm_storeu_si128((__m128i *)p, _mm512_cvtepi32_epi8((__m512i)x));
 }
 
 /* The same four bytes in all lanes. */
 static inline veci veci_broadcast_group(const uint8_t *p) {
     int32_t group;
     memcpy(&group, p, sizeof group);
-    return _mm512_set1_epi32(group);
+    return (veci)_mm512_set1_epi32(group);
 }
 
 #if defined(__AVX512VNNI__)
 /* acc + the sum of four products of a lane: unsigned bytes of u with signed ones of s */
 static inline veci veci_dot4(veci acc, veci u, veci s) {
-    return _mm512_dpbusd_epi32(acc, u, s);
+    return (veci)_mm512_dpbusd_epi32((__m512i)acc, (__m512i)u, (__m512i)s);
 }
 #endif
 
