@@ -70,8 +70,16 @@ static size_t share(size_t count, size_t parts, size_t part, size_t *begin) {
 
 /* A cache way spans 4096 bytes, usually. Rows a multiple of 2048 bytes apart share one or two sets
  * in it, of 8 lines each: too few for the 14 rows of a tile. */
+static bool ld_collides(size_t ld) {
+    return ld % (2048 / sizeof(float)) == 0;
+}
+
 static bool rows_collide(const linear_job *job) {
-    return job->mr > 8 && job->args->ldx % (2048 / sizeof(float)) == 0;
+    return job->mr > 8 && ld_collides(job->args->ldx);
+}
+
+size_t vt_linear_ld(size_t width) {
+    return ld_collides(width) ? width + 64 / sizeof(float) : width;
 }
 
 /* C[m][n] (+)= A[m][k] times the weight's panels from element `at` on; n is at most a panel's

@@ -30,6 +30,10 @@ typedef struct vt_linear_args {
  * fit. */
 bool vt_linear_scratch(vt_storage storage, size_t m, size_t k, size_t *bytes);
 
+/* The leading dimension for rows of `width` floats that vt_linear will read: such that they do not
+ * evict one another from the first-level cache, which would have them copied first. */
+size_t vt_linear_ld(size_t width);
+
 /* Shared out over the pool. Does not allocate; a task takes 160 KiB of its thread's stack. */
 void vt_linear(const vt_kernels *kernels, vt_pool *pool, const vt_packed *weight,
                const vt_linear_args *args, const vt_epilogue *epilogue);

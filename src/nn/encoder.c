@@ -17,7 +17,7 @@ void vt_encoder_workspace_carve(vt_encoder_workspace *out, vt_arena *arena,
                                 size_t rows, size_t num_threads) {
     const vt_attention_shape *shape = &config->attention;
     size_t narrow = max_size(config->width, shape->num_heads * shape->head_dim);
-    size_t hidden = config->mlp_dim * (config->gated_mlp ? 2 : 1);
+    size_t hidden = vt_mlp_hidden_ld(config->mlp_dim, config->gated_mlp);
     size_t wide = max_size(vt_encoder_qkv_width(config), hidden);
     size_t scratch = 0, normed_floats = 0, wide_floats = 0;
     if (!vt_attention_scratch_size(kernels, shape, num_threads, &scratch) ||

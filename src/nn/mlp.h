@@ -16,10 +16,11 @@ typedef struct vt_mlp {
     bool gated;
 } vt_mlp;
 
-/* Columns of the hidden rows that vt_mlp_forward needs: mlp_dim, or twice that when gated. */
-size_t vt_mlp_hidden_width(const vt_mlp *mlp);
+/* The leading dimension of the hidden rows that vt_mlp_forward needs, of mlp_dim columns, or twice
+ * as many when gated. */
+size_t vt_mlp_hidden_ld(size_t mlp_dim, bool gated);
 
-/* y = epilogue(mlp(x)). `hidden` holds rows * vt_mlp_hidden_width floats. */
+/* y = epilogue(mlp(x)). `hidden` holds rows * vt_mlp_hidden_ld floats. */
 void vt_mlp_forward(const vt_compute *compute, const vt_mlp *mlp, float *y, size_t ldy,
                     const float *x, size_t ldx, size_t rows, float *hidden, vt_epilogue epilogue);
 

@@ -23,13 +23,12 @@ void vt_pooler_workspace_carve(vt_pooler_workspace *out, vt_arena *arena, const 
     if (pooler->kind != VT_POOL_MAP)
         return;
     const vt_map_head *map = &pooler->map;
-    size_t kv_floats = 0, scratch = 0;
+    size_t kv_floats = 0, scratch = 0, hidden = vt_mlp_hidden_ld(map->mlp.fc2.weight.k, false);
     if (!vt_mul_size(tokens, map->kv.weight.n, &kv_floats) ||
         !vt_attention_scratch_size(kernels, &map->attention, num_threads, &scratch))
         arena->overflow = true;
     out->kv = vt_arena_take(arena, kv_floats, sizeof(float));
-    out->vectors =
-        vt_arena_take(arena, 2 * pooler->width + vt_mlp_hidden_width(&map->mlp), sizeof(float));
+    out->vectors = vt_arena_take(arena, 2 * pooler->width + hidden, sizeof(float));
     out->scratch = vt_arena_take(arena, scratch, sizeof(float));
 }
 
