@@ -201,6 +201,16 @@ vt_status vt_model_open(vt_model **out, const char *path, const vt_model_options
                         vt_error *err);
 void vt_model_close(vt_model *model);
 
+/* A model of random weights, for measuring: of timm's architecture of that name ("vit_base_patch16_224"),
+ * which takes the time and memory that a trained one does. The weights are the same on every machine, of
+ * the sizes that trained ones have; tensors of one shape have the same values. VT_ERR_ARGUMENT for a name
+ * that vt_model_arch_name does not list. */
+vt_status vt_model_create_random(vt_model **out, const char *arch, const vt_model_options *options,
+                                 vt_error *err);
+
+/* The architectures that vt_model_create_random knows; NULL past the end. */
+const char *vt_model_arch_name(size_t index);
+
 /* The label of a class: never NULL; "class 17" where the checkpoint names none. */
 const char *vt_model_label(const vt_model *model, size_t index);
 

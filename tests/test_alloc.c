@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "allocations.h"
+#include "models/random.h"
 
 /* An operation that cleans up after itself. */
 typedef vt_status operation(void *context, vt_error *err);
@@ -63,6 +64,20 @@ static void test_opening_a_model(void **state) {
         assert_true(count > 50);
         print_message("%s: %zu allocations\n", cases[c], count);
     }
+}
+
+/* What becomes of the checkpoint is as above. */
+static vt_status make_checkpoint(void *context, vt_error *err) {
+    vt_checkpoint *checkpoint;
+    vt_status status = vt_random_checkpoint(&checkpoint, context, err);
+    assert_true((status == VT_OK) == (checkpoint != NULL));
+    vt_checkpoint_close(checkpoint);
+    return status;
+}
+
+static void test_making_a_checkpoint(void **state) {
+    (void)state;
+    assert_int_equal(fail_every_allocation("random", make_checkpoint, "vit_tiny_patch16_224"), 4);
 }
 
 /* The same through an index of one shard, and with a file of labels. */
@@ -219,6 +234,7 @@ static void test_tensor_files(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_opening_a_model),
+        cmocka_unit_test(test_making_a_checkpoint),
         cmocka_unit_test(test_opening_shards_and_labels),
         cmocka_unit_test(test_creating_a_session),
         cmocka_unit_test(test_decoding_each_format),

@@ -12,12 +12,16 @@
 #include "formats/safetensors.h"
 
 struct vt_checkpoint {
-    char *directory;
+    char *directory; /* NULL: in memory */
     char *config_path;
     char *weights_path;
     json_t *config;
     vt_tensor_file **shards;
     size_t num_shards;
+    /* In memory: the block, and what it holds. */
+    void *memory;
+    const vt_tensor *tensors;
+    size_t num_tensors;
 };
 
 /* directory + "/" + name; NULL when out of memory. */
@@ -222,12 +226,45 @@ vt_status vt_checkpoint_open(vt_checkpoint **out, const char *path, vt_error *er
     return VT_OK;
 }
 
+static vt_status parse_config(vt_checkpoint *checkpoint, const char *config, vt_error *err) {
+    json_error_t at;
+    checkpoint->config = json_loads(config, 0, &at);
+    if (!checkpoint->config)
+        return vt_fail(err, VT_ERR_FORMAT, "%s: line %d, column %d: %s", checkpoint->config_path,
+                       at.line, at.column, at.text);
+    return VT_OK;
+}
+
+vt_status vt_checkpoint_of_memory(vt_checkpoint **out, const char *name, const char *config,
+                                  const vt_tensor *tensors, size_t count, void *memory,
+                                  vt_error *err) {
+    *out = NULL;
+    vt_checkpoint *checkpoint = vt_calloc(1, sizeof *checkpoint);
+    if (!checkpoint)
+        return vt_fail_memory(err, "a checkpoint", sizeof *checkpoint);
+    checkpoint->config_path = vt_strdup(name);
+    checkpoint->weights_path = vt_strdup(name);
+    vt_status status = checkpoint->config_path && checkpoint->weights_path
+                           ? parse_config(checkpoint, config, err)
+                           : vt_fail_memory(err, "a path", strlen(name));
+    if (status) {
+        vt_checkpoint_close(checkpoint);
+        return status;
+    }
+    checkpoint->memory = memory;
+    checkpoint->tensors = tensors;
+    checkpoint->num_tensors = count;
+    *out = checkpoint;
+    return VT_OK;
+}
+
 void vt_checkpoint_close(vt_checkpoint *checkpoint) {
     if (!checkpoint)
         return;
     for (size_t i = 0; i < checkpoint->num_shards; i++)
         vt_tensor_file_close(checkpoint->shards[i]);
     vt_free(checkpoint->shards);
+    vt_free(checkpoint->memory);
     json_decref(checkpoint->config);
     vt_free(checkpoint->weights_path);
     vt_free(checkpoint->config_path);
@@ -252,6 +289,8 @@ vt_status vt_checkpoint_load_json(json_t **out, const vt_checkpoint *checkpoint,
     const char *const names[] = {name, NULL};
     char *path;
     *out = NULL;
+    if (!checkpoint->directory)
+        return VT_OK;
     vt_status status = find_file(&path, checkpoint->directory, names, err);
     if (!status && path)
         status = vt_json_load(out, path, err);
@@ -266,7 +305,7 @@ const vt_tensor *vt_checkpoint_at(const vt_checkpoint *checkpoint, size_t index)
             return vt_tensor_file_at(checkpoint->shards[i], index);
         index -= count;
     }
-    return NULL;
+    return index < checkpoint->num_tensors ? &checkpoint->tensors[index] : NULL;
 }
 
 const vt_tensor *vt_checkpoint_find(const vt_checkpoint *checkpoint, const char *name) {
@@ -275,6 +314,9 @@ const vt_tensor *vt_checkpoint_find(const vt_checkpoint *checkpoint, const char 
         if (tensor)
             return tensor;
     }
+    for (size_t i = 0; i < checkpoint->num_tensors; i++)
+        if (strcmp(checkpoint->tensors[i].name, name) == 0)
+            return &checkpoint->tensors[i];
     return NULL;
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * A checkpoint as it lies on disk: one safetensors file, or the shards that
- * model.safetensors.index.json lists, with the JSON files beside them.
+ * model.safetensors.index.json lists, with the JSON files beside them. Or one made in memory.
  */
 #ifndef VT_FORMATS_CHECKPOINT_H
 #define VT_FORMATS_CHECKPOINT_H
@@ -16,6 +16,13 @@ typedef struct vt_checkpoint vt_checkpoint;
  * open_clip_config.json, whose weights are open_clip_model.safetensors. */
 vt_status vt_checkpoint_open(vt_checkpoint **out, const char *path, vt_error *err);
 void vt_checkpoint_close(vt_checkpoint *checkpoint);
+
+/* A checkpoint without files: `config` is its JSON, and `name` stands for its paths in error lines.
+ * On success it owns `memory`, a block of vt_malloc's that holds the tensors, their names and their
+ * data; on failure the caller still does. */
+vt_status vt_checkpoint_of_memory(vt_checkpoint **out, const char *name, const char *config,
+                                  const vt_tensor *tensors, size_t count, void *memory,
+                                  vt_error *err);
 
 /* config.json and its path, for error lines. */
 const json_t *vt_checkpoint_config(const vt_checkpoint *checkpoint);

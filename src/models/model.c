@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/memory.h"
 #include "models/hub.h"
+#include "models/random.h"
 #include "models/rope_config.h"
 
 #define STRINGIFY_(x) #x
@@ -58,17 +59,24 @@ static vt_status bind_weights(vt_model *model, const vt_model_options *options, 
     return status;
 }
 
-static vt_status open_model(vt_model *model, const char *path, const vt_model_options *options,
-                            vt_error *err) {
-    vt_config *config = &model->config;
+/* A model that knows its path and its kernels, and nothing else yet. */
+static vt_status begin(vt_model **out, const char *path, const vt_model_options *options,
+                       vt_error *err) {
+    if (options->struct_size != sizeof *options || options->pos_resize >= VT_POS_RESIZE_COUNT)
+        return vt_fail(err, VT_ERR_ARGUMENT, "vt_model_options are not initialised");
+    vt_model *model = *out = vt_calloc(1, sizeof *model);
+    if (!model)
+        return vt_fail_memory(err, "a model", sizeof *model);
     model->path = vt_strdup(path);
     if (!model->path)
         return vt_fail_memory(err, "a path", strlen(path));
-    vt_status status = vt_kernels_select(&model->kernels, options->kernels, err);
-    if (!status)
-        status = vt_checkpoint_open(&model->checkpoint, path, err);
-    if (!status)
-        status = vt_family_find(&model->family, model->checkpoint, err);
+    return vt_kernels_select(&model->kernels, options->kernels, err);
+}
+
+/* Everything that follows from the checkpoint. */
+static vt_status read_checkpoint(vt_model *model, const vt_model_options *options, vt_error *err) {
+    vt_config *config = &model->config;
+    vt_status status = vt_family_find(&model->family, model->checkpoint, err);
     if (!status)
         config->text.eos_token = vt_hub_eos_token(vt_checkpoint_config(model->checkpoint));
     if (!status)
@@ -95,24 +103,36 @@ static vt_status open_model(vt_model *model, const char *path, const vt_model_op
     return status;
 }
 
-vt_status vt_model_open(vt_model **out, const char *path, const vt_model_options *options,
-                        vt_error *err) {
+/* How a checkpoint is come by: vt_checkpoint_open of a path, vt_random_checkpoint of a name. */
+typedef vt_status (*open_checkpoint_fn)(vt_checkpoint **out, const char *path, vt_error *err);
+
+static vt_status open_model(vt_model **out, const char *path, open_checkpoint_fn open_checkpoint,
+                            const vt_model_options *options, vt_error *err) {
     static const vt_model_options defaults = VT_MODEL_OPTIONS_INIT;
-    *out = NULL;
+    vt_model *model = NULL;
     if (!options)
         options = &defaults;
-    if (options->struct_size != sizeof *options || options->pos_resize >= VT_POS_RESIZE_COUNT)
-        return vt_fail(err, VT_ERR_ARGUMENT, "vt_model_options are not initialised");
-    vt_model *model = vt_calloc(1, sizeof *model);
-    if (!model)
-        return vt_fail_memory(err, "a model", sizeof *model);
-    vt_status status = open_model(model, path, options, err);
+    vt_status status = begin(&model, path, options, err);
+    if (!status)
+        status = open_checkpoint(&model->checkpoint, path, err);
+    if (!status)
+        status = read_checkpoint(model, options, err);
     if (status) {
         vt_model_close(model);
-        return status;
+        model = NULL;
     }
     *out = model;
-    return VT_OK;
+    return status;
+}
+
+vt_status vt_model_open(vt_model **out, const char *path, const vt_model_options *options,
+                        vt_error *err) {
+    return open_model(out, path, vt_checkpoint_open, options, err);
+}
+
+vt_status vt_model_create_random(vt_model **out, const char *arch, const vt_model_options *options,
+                                 vt_error *err) {
+    return open_model(out, arch, vt_random_checkpoint, options, err);
 }
 
 void vt_model_close(vt_model *model) {
