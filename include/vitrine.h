@@ -259,6 +259,15 @@ typedef struct vt_model_plan {
 vt_status vt_model_plan_forward(vt_model_plan *out, const vt_model *model, size_t batch,
                                 size_t height, size_t width, size_t num_threads, vt_error *err);
 
+/* The GFLOP/s that `num_threads` threads (0: one for each core) reach together with the model's kernels
+ * where nothing but multiply-adds in registers is done: what a forward pass's rate may be held against.
+ * Takes some 30 ms. */
+vt_status vt_measure_peak_gflops(double *out, const vt_model *model, size_t num_threads,
+                                 vt_error *err);
+
+/* Cores that this process may use, at least 1: the number of threads where none is given. */
+size_t vt_num_processors(void);
+
 /* ---- sessions ---------------------------------------------------------------------------------- */
 
 typedef struct vt_session vt_session;

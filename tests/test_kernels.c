@@ -7,6 +7,7 @@
 #include <stdio.h>
 
 #include "kernel_check.h"
+#include "kernels/peak.h"
 
 /* ---- tables -------------------------------------------------------------------------------- */
 
@@ -371,6 +372,35 @@ static void test_golden(void **state) {
     vt_tensor_file_close(file);
 }
 
+/* The sums go to y / (1 - x) = 1, each its own way, and the operations are counted. */
+static void test_multiply_add(void **state) {
+    const vt_kernels *kernels;
+    (void)state;
+    for (size_t i = 0; (kernels = table_at(i)) != NULL; i++) {
+        float early, late;
+        size_t once = kernels->multiply_add(&early, 1);
+        assert_true(once >= 16 && once % 8 == 0);
+        assert_int_equal(kernels->multiply_add(&late, 200000), 200000 * once);
+        assert_float_equal(late, (float)once / 2, 0.02 * (double)once);
+        assert_true(early != late);
+    }
+}
+
+/* Every thread takes part, also where there are more threads than processors. */
+static void test_peak(void **state) {
+    const vt_kernels *kernels;
+    (void)state;
+    for (size_t i = 0; (kernels = table_at(i)) != NULL; i++) {
+        for (size_t threads = 1; threads <= 3; threads += 2) {
+            vt_pool *pool;
+            assert_int_equal(vt_pool_create(&pool, threads, NULL), VT_OK);
+            double peak = vt_kernels_peak(kernels, pool);
+            assert_true(isfinite(peak) && peak > 0);
+            vt_pool_destroy(pool);
+        }
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_select),
@@ -380,6 +410,8 @@ int main(void) {
         cmocka_unit_test(test_activations),
         cmocka_unit_test(test_epilogue_tails),
         cmocka_unit_test(test_storage_types),
+        cmocka_unit_test(test_multiply_add),
+        cmocka_unit_test(test_peak),
         cmocka_unit_test(test_golden),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

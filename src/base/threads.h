@@ -18,9 +18,6 @@ typedef struct vt_pool vt_pool;
 /* Does task number `task`; `thread` in [0, vt_pool_size) says whose scratch memory it may use. */
 typedef void (*vt_task_fn)(void *context, size_t task, size_t thread);
 
-/* Threads that this process may run on: its affinity mask, or the online processors. At least 1. */
-size_t vt_num_processors(void);
-
 /* `num_threads` counts the caller: n - 1 workers are started. 0 means vt_num_processors(). */
 vt_status vt_pool_create(vt_pool **out, size_t num_threads, vt_error *err);
 void vt_pool_destroy(vt_pool *pool);

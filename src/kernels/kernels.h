@@ -70,6 +70,10 @@ typedef struct vt_kernels {
     void (*epilogue)(float *y, const float *x, size_t n, const float *bias, vt_activation act,
                      const float *scale, const float *residual);
 
+    /* Multiplies and adds in registers alone, `rounds` times, as many sums at once as they hold: the rate
+     * that none of the above exceeds. Returns how many operations that were, a multiply-add being two. */
+    size_t (*multiply_add)(float *sum, size_t rounds);
+
     /* Storage types to F32, exactly, and back, to the nearest (ties to even). */
     void (*f16_to_f32)(float *out, const uint16_t *in, size_t n);
     void (*bf16_to_f32)(float *out, const uint16_t *in, size_t n);

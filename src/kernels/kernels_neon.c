@@ -12,6 +12,7 @@
 enum { TILE_ROWS = 6, TILE_VECS = 4 };
 
 #include "kernels/kernels_gemm.inc.h"
+#include "kernels/kernels_peak.inc.h"
 #include "kernels/kernels_rows.inc.h"
 
 const vt_kernels vt_kernels_neon = {
@@ -31,6 +32,7 @@ const vt_kernels vt_kernels_neon = {
     .activate = activate_f32,
     .activate_mul = activate_mul_f32,
     .epilogue = epilogue_f32,
+    .multiply_add = multiply_add_f32,
     .f16_to_f32 = f16_to_f32,
     .bf16_to_f32 = bf16_to_f32,
     .f32_to_f16 = f32_to_f16,

@@ -157,6 +157,25 @@ static void epilogue_f32(float *y, const float *x, size_t n, const float *bias, 
     }
 }
 
+/* Twelve sums and the two factors: 14 of the 16 registers. They begin and stay different, so that
+ * no compiler takes two for one, and stay near 1. */
+static size_t multiply_add_f32(float *sum, size_t rounds) {
+    enum { NUM_SUMS = 12 };
+    const four x = {0.9999f, 0.9999f, 0.9999f, 0.9999f}, y = {1e-4f, 1e-4f, 1e-4f, 1e-4f};
+    four sums[NUM_SUMS];
+#pragma GCC unroll 16
+    for (size_t i = 0; i < NUM_SUMS; i++)
+        sums[i] = (float)(i + 1) * x;
+    for (size_t round = 0; round < rounds; round++)
+#pragma GCC unroll 16
+        for (size_t i = 0; i < NUM_SUMS; i++)
+            sums[i] = sums[i] * x + y;
+    for (size_t i = 1; i < NUM_SUMS; i++)
+        sums[0] += sums[i];
+    *sum = sums[0][0] + sums[0][1] + sums[0][2] + sums[0][3];
+    return rounds * NUM_SUMS * 4 * 2;
+}
+
 /* The F32 of those bits. */
 static float from_bits(uint32_t bits) {
     float value;
@@ -262,6 +281,7 @@ const vt_kernels vt_kernels_scalar = {
     .activate = activate_f32,
     .activate_mul = activate_mul_f32,
     .epilogue = epilogue_f32,
+    .multiply_add = multiply_add_f32,
     .f16_to_f32 = f16_to_f32,
     .bf16_to_f32 = bf16_to_f32,
     .f32_to_f16 = f32_to_f16,

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
- * What a forward pass costs, before it is run.
+ * What a forward pass costs, before it is run, and what the processor has to give.
  */
 #include "base/error.h"
+#include "kernels/peak.h"
 #include "models/session.h"
 
 /* Multiply-adds count twice, as everywhere in the field. */
@@ -51,4 +52,15 @@ vt_status vt_model_plan_forward(vt_model_plan *out, const vt_model *model, size_
                              (shape.grid_h != native_h || shape.grid_w != native_w);
     count_flops(out, model);
     return VT_OK;
+}
+
+vt_status vt_measure_peak_gflops(double *out, const vt_model *model, size_t num_threads,
+                                 vt_error *err) {
+    vt_pool *pool;
+    *out = 0;
+    vt_status status = vt_pool_create(&pool, num_threads, err);
+    if (!status)
+        *out = vt_kernels_peak(model->kernels, pool);
+    vt_pool_destroy(pool);
+    return status;
 }
