@@ -42,6 +42,7 @@ static const char overview[] =
     "  dump        write the stages of one forward pass to a file\n"
     "  perplexity  measure how well a language model predicts a text\n"
     "  generate    continue a text\n"
+    "  bench       measure how fast a model runs, and in how much memory\n"
     "  help        this overview, or the help of one command\n"
     "\n"
     "Examples:\n"
@@ -91,6 +92,10 @@ static void test_help_of_commands(void **state) {
         {"zeroshot", {"--labels=", "--template=", "--save-labels=", "--load-labels=", "--top="}},
         {"perplexity", {"--context=", "--rope-scaling=", "--by-position=", "--max-bytes="}},
         {"generate", {"-n, --max-tokens=N", "--temperature=", "--seed=", "--rope-scaling="}},
+        {"bench",
+         {"-s, --sizes=LIST", "-t, --threads=LIST", "--batch=LIST", "one of: f32 (default f32)",
+          "-n, --runs=N", "--warmups=N", "--format=", "--arch=NAME",
+          "vit_base_patch16_siglip_224"}},
         {"help", {"Usage: vitrine help [OPTION]... [COMMAND]\n"}},
     };
     (void)state;
@@ -112,10 +117,10 @@ static void test_help_of_commands(void **state) {
 
 /* docs/CLI.md knows each option that the help has. */
 static void test_manual(void **state) {
-    static const char *const commands[] = {"classify", "inspect", "dump"};
+    static const char *const commands[] = {"classify", "inspect", "dump", "bench"};
     char *manual = read_text_file(VT_SOURCE_DIR "/docs/CLI.md");
     (void)state;
-    for (size_t i = 0; i < 3; i++) {
+    for (size_t i = 0; i < sizeof commands / sizeof *commands; i++) {
         command_run(&ran, NULL, "help", commands[i], NULL);
         size_t options = 0;
         for (const char *at = ran.out; (at = strstr(at, "--")); at += 2, options++) {
@@ -313,6 +318,11 @@ static void test_progress(void **state) {
     many[10] = NULL; /* seven pictures are not many */
     drawn = drawn_on_terminal(many, "xterm");
     assert_string_equal(drawn, "");
+    free(drawn);
+    drawn =
+        drawn_on_terminal((char *[]){"vitrine", "bench", "-mmodel", "-n3", "-t1", NULL}, "xterm");
+    assert_non_null(strstr(drawn, " 0/10")); /* 2 to warm up and 3, of the passes and of the peak */
+    assert_string_equal(drawn + strlen(drawn) - 4, "\r\033[K");
     free(drawn);
 }
 

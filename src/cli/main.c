@@ -10,8 +10,8 @@
 #include "text.h"
 
 static const command *const commands[] = {
-    &classify_command, &zeroshot_command,   &embed_command,    &inspect_command,
-    &dump_command,     &perplexity_command, &generate_command, &help_command,
+    &classify_command,   &zeroshot_command, &embed_command, &inspect_command, &dump_command,
+    &perplexity_command, &generate_command, &bench_command, &help_command,
 };
 
 const command *command_at(size_t index) {

@@ -43,6 +43,9 @@ int open_model(vt_model **out, const settings *s, const char *command) {
     options.rope_scaling = s->rope_scaling;
     options.log = log_note;
     options.log_user = (void *)s;
+    if (s->arch)
+        return vt_model_create_random(out, s->arch, &options, &err) ? failed(s->arch, &err, command)
+                                                                    : EXIT_DONE;
     if (!s->model && access(path, F_OK) != 0) {
         complain(path,
                  "the default model is not there: name one with -m MODEL, or in $VITRINE_MODEL");

@@ -55,7 +55,7 @@ static bool fail_unknown(const parser *p, const char *name, size_t length) {
 }
 
 static bool fail_choice(const option *o, const char *text, option_error *error) {
-    char list[256] = "";
+    char list[900] = "";
     nearest guess = {.wanted = text};
     for (size_t i = 0, used = 0; o->choice(i) && used < sizeof list; i++) {
         nearest_offer(&guess, o->choice(i));
@@ -78,8 +78,9 @@ static bool set(const option *o, const char *text, unsigned char *settings, opti
     if (o->choice) {
         for (unsigned i = 0; o->choice(i); i++)
             if (strcmp(o->choice(i), text) == 0) {
-                *(unsigned *)field = i;
-                return true;
+                if (!o->parse)
+                    *(unsigned *)field = i;
+                return !o->parse || !o->parse(field, o->choice(i));
             }
         return fail_choice(o, text, error);
     }

@@ -16,7 +16,8 @@
  */
 typedef const char *(*option_parse_fn)(void *field, const char *text);
 
-/* The words that a choice accepts, NULL past the last. The field, an unsigned, gets the index. */
+/* The words that a choice accepts, NULL past the last. The field, an unsigned, gets the index; with
+ * a `parse` beside it that stores the word. */
 typedef const char *(*option_choice_fn)(size_t index);
 
 typedef struct option {
@@ -25,7 +26,7 @@ typedef struct option {
     const char *value;       /* what help calls the value; NULL: a flag, its field a bool */
     const char *help;        /* one sentence, no full stop; the default is added */
     const char *initial;     /* parsed before the command line; NULL: the field stays zero */
-    option_choice_fn choice; /* exactly one of choice and parse, none for a flag */
+    option_choice_fn choice; /* this or `parse`, none for a flag */
     option_parse_fn parse;
     size_t offset; /* of the field in the settings */
 } option;
@@ -36,7 +37,7 @@ typedef struct option_group {
 } option_group;
 
 typedef struct option_error {
-    char message[512]; /* one line */
+    char message[1024]; /* one line */
 } option_error;
 
 /* Fills `settings` (zeroed by the caller) from argv[0..argc-1], which hold no program name, and

@@ -83,21 +83,6 @@ static void json_failure(const char *path, const char *message) {
 /* ---- CSV ---------------------------------------------------------------------------------------
  */
 
-/* RFC 4180: a field with a comma, quote or line break is quoted, a quote in it doubled. */
-static void csv_field(const char *field) {
-    if (!field[strcspn(field, ",\"\r\n")]) {
-        fputs(field, stdout);
-        return;
-    }
-    putchar('"');
-    for (; *field; field++) {
-        if (*field == '"')
-            putchar('"');
-        putchar(*field);
-    }
-    putchar('"');
-}
-
 static void csv_begin(void) {
     puts("image,width,height,rank,index,label,score");
 }
@@ -105,9 +90,9 @@ static void csv_begin(void) {
 static void csv_result(const report *r, const result *found) {
     for (size_t i = 0; i < found->count; i++) {
         const vt_prediction *p = &found->predictions[i];
-        csv_field(found->path);
+        text_csv_field(found->path);
         printf(",%zu,%zu,%zu,%zu,", found->width, found->height, i + 1, p->index);
-        csv_field(r->label(r->labels, p->index));
+        text_csv_field(r->label(r->labels, p->index));
         printf(",%.6g\n", (double)p->score);
     }
 }

@@ -4,6 +4,7 @@
 #include <ctype.h>
 #include <errno.h>
 #include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -67,6 +68,38 @@ const char *parse_size(void *field, const char *text) {
         return expected;
     size[0] = height;
     size[1] = width;
+    return NULL;
+}
+
+/* Copies the piece before the next comma into `piece`, "" where it is too long; returns what
+ * follows, NULL after the last. */
+static const char *next_piece(const char *text, char piece[32]) {
+    size_t length = strcspn(text, ",");
+    snprintf(piece, 32, "%.*s", length < 32 ? (int)length : 0, text);
+    return text[length] ? text + length + 1 : NULL;
+}
+
+const char *parse_counts(void *field, const char *text) {
+    count_list list = {0};
+    char piece[32];
+    do {
+        text = next_piece(text, piece);
+        if (list.count == MAX_REPEATS || parse_count(&list.items[list.count++], piece))
+            return "at most 32 whole numbers of 1 or more, such as 1,2,4";
+    } while (text);
+    *(count_list *)field = list;
+    return NULL;
+}
+
+const char *parse_sizes(void *field, const char *text) {
+    size_list list = {0};
+    char piece[32];
+    do {
+        text = next_piece(text, piece);
+        if (list.count == MAX_REPEATS || parse_size(list.items[list.count++], piece))
+            return "at most 32 sizes in pixels such as 224,384x512 (height x width)";
+    } while (text);
+    *(size_list *)field = list;
     return NULL;
 }
 

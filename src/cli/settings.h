@@ -16,14 +16,31 @@ typedef struct text_options {
     size_t count;
 } text_options;
 
+/* Values with commas between them, in one option. */
+typedef struct count_list {
+    size_t items[MAX_REPEATS];
+    size_t count;
+} count_list;
+
+typedef struct size_list {
+    size_t items[MAX_REPEATS][2]; /* height, width */
+    size_t count;
+} size_list;
+
 typedef struct settings {
     /* model */
     const char *model; /* NULL: the bundled one */
+    const char *arch;  /* random weights instead */
     const char *labels, *kernels, *precision;
     unsigned pos_resize; /* a vt_pos_resize */
     size_t patch_size;
     size_t height, width; /* --size; 0: the model's own */
     size_t threads, batch;
+    /* measuring */
+    size_list sizes;
+    count_list thread_counts, batches;
+    size_t runs, warmups;
+    unsigned precision; /* an index of the command's own --precision */
     /* pictures */
     vt_image_options image;
     const char *files_from;
@@ -56,6 +73,8 @@ const char *parse_text(void *field, const char *text);   /* const char * */
 const char *parse_count(void *field, const char *text);  /* size_t, at least 1 */
 const char *parse_size(void *field, const char *text);   /* size_t[2]: height, width */
 const char *parse_real(void *field, const char *text);   /* double, at least 0 */
+const char *parse_counts(void *field, const char *text); /* count_list: "1,2" */
+const char *parse_sizes(void *field, const char *text);  /* size_list: "224,384x512" */
 const char *parse_append(void *field, const char *text); /* text_options: one more */
 
 /* Where an option's value goes, in a row of a table. */

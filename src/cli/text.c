@@ -147,3 +147,17 @@ const char *text_metric(char buffer[32], double number, const char *unit) {
     snprintf(buffer, 32, "%.3g %s%s", number, prefixes[prefix], unit);
     return buffer;
 }
+
+void text_csv_field(const char *field) {
+    if (!field[strcspn(field, ",\"\r\n")]) {
+        fputs(field, stdout);
+        return;
+    }
+    putchar('"');
+    for (; *field; field++) {
+        if (*field == '"')
+            putchar('"');
+        putchar(*field);
+    }
+    putchar('"');
+}

@@ -41,4 +41,8 @@ const char *text_bytes(char buffer[32], size_t bytes);
 /* "353 MFLOP", "960 FLOP" */
 const char *text_metric(char buffer[32], double number, const char *unit);
 
+/* Prints a field of CSV. RFC 4180: one with a comma, quote or line break is quoted, a quote in it
+ * doubled. */
+void text_csv_field(const char *field);
+
 #endif

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Measuring: contenders take turns, run by run, so that whatever holds the machine up for a while
+ * holds up all alike. Each lives in a process of its own, forked from this one, so that its peak of
+ * memory is its own while all share the weights of a model opened before. One runs at a time; the
+ * others sleep.
+ */
+#ifndef CLI_MEASURE_H
+#define CLI_MEASURE_H
+
+#include <sys/types.h>
+
+#include <vitrine.h>
+
+#include "progress.h"
+
+enum { MAX_FIGURES = 4 };
+
+/* What a contender does, in its own process. Both say in `err` why they failed. */
+typedef struct measured {
+    /* Allocates what the runs need. */
+    vt_status (*begin)(void *context, vt_error *err);
+    /* One run; writes its figures, times in milliseconds for example. */
+    vt_status (*run)(void *context, double *figures, vt_error *err);
+    size_t num_figures;
+} measured;
+
+typedef struct contender {
+    const measured *what;
+    void *context; /* as it was when the process began; what a run changes stays there */
+    /* Results. */
+    double *figures[MAX_FIGURES]; /* [num_runs] of each, in ascending order */
+    size_t num_runs;
+    size_t peak_rss; /* bytes, the shared weights among them */
+    vt_error err;    /* its code is VT_OK unless it failed */
+    /* Its process. */
+    pid_t process;
+    int to, from;
+} contender;
+
+/* Runs all of them `warmups` times unrecorded, then `runs` times. One that fails drops out. */
+void measure(contender *contenders, size_t count, size_t warmups, size_t runs, bool quiet);
+
+void contender_free(contender *c);
+
+/* The value below which `percent` of the ascending values lie, between two of them in proportion;
+ * NaN of none. */
+double percentile(const double *ascending, size_t count, double percent);
+
+#endif
