@@ -6,8 +6,8 @@
 
 Every engine is a process of its own, ready and waiting; in a turn one of them passes the input twice
 and reports the second time, while the others sleep. A round is `--runs` turns of each. Prints a table
-in Markdown: medians, spread, how ours compares (the ratio of medians; the least and the greatest of the
-rounds), and how far scores lie from eager PyTorch's. Only the standard library and NumPy are needed here; see
+in Markdown: medians, spread, how ours compares (the ratio of each round's medians: its median, least and
+greatest), and how far scores lie from eager PyTorch's. Only the standard library and NumPy are needed here; see
 README.md for the engines.
 """
 import argparse
@@ -86,7 +86,8 @@ def parse_arguments():
     parser.add_argument("--peers", default=",".join(MODULES), metavar="LIST")
     parser.add_argument("--vitrine", default=os.path.join(HERE, "../../build/bench/vitrine_peer"),
                         metavar="FILE", help="the program that the build makes of vitrine_peer.c")
-    parser.add_argument("--csv", metavar="FILE", help="write every single time there")
+    parser.add_argument("--csv", metavar="FILE", help="write the table there, too")
+    parser.add_argument("--times", metavar="FILE", help="write every single time there")
     return parser.parse_args()
 
 
@@ -102,8 +103,7 @@ def installed(names):
 
 def start_peers(args, folder):
     threads = str(args.threads)
-    # A thread for each that is asked for, also where a library reads only the environment; as many
-    # as that spin no longer than a pause lasts.
+    # For what a library runs before it is told, or where it is told by the environment alone.
     os.environ.update(OMP_NUM_THREADS=threads, MKL_NUM_THREADS=threads)
     commands = {name: [args.vitrine, precision, folder, threads]
                 for name, precision in PRECISIONS.items()}
@@ -137,39 +137,63 @@ def all_times(peer):
 
 
 def ratios(ours, peer):
-    """Of all runs' medians, and the least and the greatest of the rounds'."""
+    """Of each round's medians: the median, the least and the greatest."""
     rounds = [statistics.median(a) / statistics.median(b) for a, b in zip(ours.times, peer.times)]
-    whole = statistics.median(all_times(ours)) / statistics.median(all_times(peer))
-    return whole, min(rounds), max(rounds)
-
-
-def print_table(peers, scores):
-    ours = peers[0]
-    print("| engine | version | median ms | p5..p95 | ours / theirs (min..max of rounds) | peak MB | "
-          "max score difference |")
-    print("|---|---|--:|--:|--:|--:|--:|")
-    for peer in peers:
-        times = all_times(peer)
-        low, high = np.percentile(times, [5, 95])
-        ratio = "" if peer is ours else "{:.3f} ({:.3f}..{:.3f})".format(*ratios(ours, peer))
-        print(f"| {peer.name} | {peer.version} | {statistics.median(times):.2f} | {low:.2f}..{high:.2f} | "
-              f"{ratio} | {peer.peak_mb():.0f} | {difference(scores, peer.name)} |")
+    return statistics.median(rounds), min(rounds), max(rounds)
 
 
 def difference(scores, name):
-    if REFERENCE not in scores:
-        return "not compared"
-    return f"{np.abs(scores[name] - scores[REFERENCE]).max():.2g}" if name != REFERENCE else "reference"
+    """The largest from the reference's, or None."""
+    if name == REFERENCE or REFERENCE not in scores:
+        return None
+    return float(np.abs(scores[name] - scores[REFERENCE]).max())
 
 
-def describe_scores(scores):
+def summarise(peers, scores):
+    """One row an engine, ours first."""
+    for peer in peers:
+        times = all_times(peer)
+        ratio, least, greatest = ratios(peers[0], peer)
+        low, high = np.percentile(times, [5, 95])
+        yield {"engine": peer.name, "version": peer.version, "median_ms": statistics.median(times),
+               "p5_ms": low, "p95_ms": high, "ratio": ratio, "ratio_min": least,
+               "ratio_max": greatest, "peak_mb": peer.peak_mb(),
+               "score_difference": difference(scores, peer.name)}
+
+
+def print_table(rows):
+    print("| engine | version | median ms | p5..p95 | ours / theirs (min..max of rounds) | peak MB | "
+          "score difference |")
+    print("|---|---|--:|--:|--:|--:|--:|")
+    for row in rows:
+        ratio = "{ratio:.3f} ({ratio_min:.3f}..{ratio_max:.3f})".format(**row)
+        far = row["score_difference"]
+        print("| {engine} | {version} | {median_ms:.2f} | {p5_ms:.2f}..{p95_ms:.2f} |".format(**row),
+              "" if row["engine"] == OURS else ratio, f"| {row['peak_mb']:.0f} |",
+              "" if far is None else f"{far:.2g}", "|")
+
+
+def write_table(path, rows):
+    with open(path, "w", newline="") as file:
+        table = csv.writer(file)
+        table.writerow(rows[0])
+        for row in rows:
+            table.writerow(f"{value:.6g}" if isinstance(value, float) else value
+                           for value in row.values())
+
+
+def check_scores(scores):
+    """Other scores than PyTorch's would mean that something else was timed."""
     if REFERENCE not in scores:
         return
     reference = scores[REFERENCE]
     same = [name for name in scores if name != REFERENCE
             and (scores[name].argmax(-1) == reference.argmax(-1)).all()]
-    print(f"\nScores {list(reference.shape)} of PyTorch lie in {reference.min():.3f}..{reference.max():.3f}; "
+    print(f"\nPyTorch's {reference.size} scores lie in {reference.min():.3f}..{reference.max():.3f}; "
           f"the largest is the same one in {', '.join(same) or 'none of the others'}.")
+    for name in scores:
+        if "int8" not in name and (difference(scores, name) or 0) > 1e-4 * np.abs(reference).max():
+            print(f"{name} computes something else", file=sys.stderr)
 
 
 def describe_machine(args):
@@ -184,7 +208,7 @@ def describe_machine(args):
         print("the machine is not idle: these times say little", file=sys.stderr)
 
 
-def write_csv(path, peers):
+def write_times(path, peers):
     with open(path, "w", newline="") as file:
         rows = csv.writer(file)
         rows.writerow(["engine", "version", "round", "run", "ms"])
@@ -207,10 +231,13 @@ def main():
         for number in range(args.rounds):
             take_turns(peers, args)
             print(f"round {number + 1} of {args.rounds}", file=sys.stderr)
-        print_table(peers, scores)
-        describe_scores(scores)
+        rows = list(summarise(peers, scores))
+        print_table(rows)
+        check_scores(scores)
         if args.csv:
-            write_csv(args.csv, peers)
+            write_table(args.csv, rows)
+        if args.times:
+            write_times(args.times, peers)
         for peer in peers:
             peer.close()
 

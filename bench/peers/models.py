@@ -16,6 +16,7 @@ import json
 import math
 import os
 import sys
+import warnings
 
 import numpy as np
 import torch
@@ -202,16 +203,20 @@ def load_pixels(folder):
 
 def export_onnx(model, pixels, path):
     model.spell_out_attention()
+    warnings.simplefilter("ignore", DeprecationWarning)  # of the exporter that needs no onnxscript
     torch.onnx.export(model, (pixels,), path, dynamo=False, opset_version=17,
                       input_names=["pixels"], output_names=["scores"])
 
 
 def quantise(source, target):
+    """Dynamic, as onnxruntime advises for transformers, after its own preparation of the graph."""
     try:
         from onnxruntime.quantization import QuantType, quantize_dynamic
+        from onnxruntime.quantization.shape_inference import quant_pre_process
     except ImportError:
         return
-    quantize_dynamic(source, target, op_types_to_quantize=["MatMul", "Gemm"],
+    quant_pre_process(source, target, skip_symbolic_shape=True)
+    quantize_dynamic(target, target, op_types_to_quantize=["MatMul", "Gemm"],
                      weight_type=QuantType.QInt8, per_channel=True)
 
 

@@ -89,8 +89,6 @@ def opencv(folder, threads):
     import models
     cv2.setNumThreads(threads)
     net = cv2.dnn.readNetFromONNX(os.path.join(folder, "model.onnx"))
-    net.setPreferableBackend(cv2.dnn.DNN_BACKEND_OPENCV)
-    net.setPreferableTarget(cv2.dnn.DNN_TARGET_CPU)
     pixels = models.load_pixels(folder)
 
     def run():
