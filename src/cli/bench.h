@@ -19,7 +19,6 @@ typedef struct bench_result {
 
 typedef struct bench_report {
     const char *arch; /* NULL: a model's files were named */
-    const char *precision;
     vt_model_info info;
 } bench_report;
 

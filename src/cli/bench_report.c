@@ -55,7 +55,7 @@ static void print_text(const bench_report *report, const bench_result *results, 
     char *name = text_clean(subject(report), TEXT_ONE_LINE);
     printf("%s: %s parameters, %s kernels, %s\n\n", name,
            text_grouped(number, report->info.num_parameters), report->info.kernels,
-           report->precision);
+           report->info.precision);
     free(name);
     printf("%11s %8s %6s %10s %20s %8s %7s %8s\n", "size", "threads", "batch", "median ms",
            "p5..p95 ms", "GFLOP/s", "of peak", "peak MB");
@@ -87,7 +87,7 @@ static json_t *json_result(const bench_report *report, const bench_result *r) {
     json_object_set_new(line, "size", json_string(size_text(size, r)));
     set_count(line, "threads", (double)r->threads);
     set_count(line, "batch", (double)r->batch);
-    json_object_set_new(line, "precision", json_string(report->precision));
+    json_object_set_new(line, "precision", json_string(report->info.precision));
     json_object_set_new(line, "kernels", json_string(report->info.kernels));
     set_number(line, "median_ms", r->median_ms);
     set_number(line, "p95_ms", r->p95_ms);

@@ -11,12 +11,6 @@
 #include "measure.h"
 #include "model.h"
 
-/* What --precision accepts. A new one goes here, and into open_model. */
-static const char *precision_name(size_t index) {
-    static const char *const names[] = {"f32"};
-    return index < sizeof names / sizeof *names ? names[index] : NULL;
-}
-
 /* ---- the forward pass as a contender -----------------------------------------------------------
  */
 
@@ -204,7 +198,7 @@ static int report(bench *b) {
 static int measure_model(const settings *s, const vt_model *model) {
     vt_error err = {0};
     bench b = {.settings = s, .model = model};
-    b.report = (bench_report){.arch = s->arch, .precision = precision_name(s->precision)};
+    b.report = (bench_report){.arch = s->arch};
     vt_model_describe(&b.report.info, model);
     int code = EXIT_DONE;
     if (list_passes(&b, &err)) {
@@ -248,8 +242,6 @@ static const option bench_rows[] = {
      .parse = parse_counts, FIELD(thread_counts)},
     {0, "batch", "LIST", "pictures in one forward pass, such as 1,8", .initial = "1",
      .parse = parse_counts, FIELD(batches)},
-    {0, "precision", "NAME", "what is computed with, one of", .initial = "f32",
-     .choice = precision_name, FIELD(precision)},
     {'n', "runs", "N", "forward passes of each combination that are timed", .initial = "20",
      .parse = parse_count, FIELD(runs)},
     {0, "warmups", "N", "passes before those, not timed", .initial = "2", .parse = parse_count,

@@ -40,7 +40,6 @@ typedef struct settings {
     size_list sizes;
     count_list thread_counts, batches;
     size_t runs, warmups;
-    unsigned precision; /* an index of the command's own --precision */
     /* pictures */
     vt_image_options image;
     const char *files_from;
