@@ -156,7 +156,7 @@ static void test_refusals(void **state) {
         const char *arguments[4], *message;
         int code;
     } cases[] = {
-        {{"--precision=int7"}, "--precision: expected one of f32", 2},
+        {{"--precision=int7"}, "no precision named \"int7\": f32, f16, bf16 or int8", 2},
         {{"--arch=vit_bas_patch16_224"}, "did you mean 'vit_base_patch16_224'?", 2},
         {{"--arch=x"}, "--arch: expected one of vit_tiny_patch16_224, ", 2},
         {{"--arch=vit_tiny_patch16_224", "-mmodel"}, "both --model and --arch given", 2},
