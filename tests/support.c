@@ -120,16 +120,21 @@ void copy_file(const char *from, const char *to) {
     free(bytes);
 }
 
+const char *case_path(const char *golden_case, const char *file) {
+    return strchr(golden_case, '/') ? data_path(golden_case, file, NULL)
+                                    : data_path("golden", golden_case, file, NULL);
+}
+
 void load_test_model(test_model *model, const char *golden_case) {
     vt_error err = {0};
     *model = (test_model){.name = golden_case};
-    const char *path = data_path("golden", golden_case, "model.safetensors", NULL);
+    const char *path = case_path(golden_case, "model.safetensors");
     expect_ok(vt_tensor_file_open(&model->file, path, &err), &err);
     model->count = vt_tensor_file_count(model->file);
     assert_true(model->count > 0 && model->count < MAX_TEST_TENSORS);
     for (size_t i = 0; i < model->count; i++)
         model->tensors[i] = *vt_tensor_file_at(model->file, i);
-    model->config = load_json(data_path("golden", golden_case, "config.json", NULL));
+    model->config = load_json(case_path(golden_case, "config.json"));
 }
 
 void free_test_model(test_model *model) {
@@ -140,7 +145,7 @@ void free_test_model(test_model *model) {
 
 void write_test_model(const test_model *model, const char *directory) {
     vt_error err = {0};
-    const char *preprocessor = data_path("golden", model->name, "preprocessor_config.json", NULL);
+    const char *preprocessor = case_path(model->name, "preprocessor_config.json");
     const char *copy = path_in(directory, "preprocessor_config.json");
     remove(copy);
     if (access(preprocessor, F_OK) == 0)

@@ -22,6 +22,10 @@ void expect_ok(vt_status status, const vt_error *err);
 /* VT_TEST_DATA/part1/part2…, the parts up to NULL. Valid until the third call after this one. */
 const char *data_path(const char *part, ...);
 
+/* A file of a golden case: of "hf_vit", which is one of golden's, or of "golden-pairs/NAME". Valid
+ * as long as data_path's. */
+const char *case_path(const char *golden_case, const char *file);
+
 /* A JSON file that must be there. */
 json_t *load_json(const char *path);
 
@@ -45,7 +49,7 @@ void copy_file(const char *from, const char *to);
 
 /* A checkpoint that a test may change before it writes it: the tensors of a golden case, whose data
  * `file` owns, and its configuration. */
-enum { MAX_TEST_TENSORS = 96 };
+enum { MAX_TEST_TENSORS = 128 };
 typedef struct test_model {
     const char *name; /* of the case */
     vt_tensor_file *file;

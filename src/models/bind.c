@@ -31,6 +31,31 @@ static void expand_name(char *out, const char *pattern, const char *prefix, size
     snprintf(out + used, VT_MAX_TENSOR_NAME - used, "%s", suffix);
 }
 
+static bool ends_with(const char *text, const char *end) {
+    size_t n = strlen(text), m = strlen(end);
+    return n >= m && strcmp(text + n - m, end) == 0;
+}
+
+/* torch.nn.utils.parametrize keeps X.weight as X.parametrizations.weight.original, and what changes
+ * it, number 0 of those, beside it. */
+static const char PARAMETRIZED[] = ".parametrizations.weight.original";
+
+/* `name` with its ending replaced; false where it has another. */
+static bool replace_ending(char *out, const char *name, const char *from, const char *to) {
+    if (!ends_with(name, from))
+        return false;
+    int stem = (int)(strlen(name) - strlen(from));
+    return (size_t)snprintf(out, VT_MAX_TENSOR_NAME, "%.*s%s", stem, name, to) < VT_MAX_TENSOR_NAME;
+}
+
+static const vt_tensor *find_tensor(const vt_binder *b, const char *name) {
+    char other[VT_MAX_TENSOR_NAME];
+    const vt_tensor *tensor = vt_checkpoint_find(b->checkpoint, name);
+    if (!tensor && replace_ending(other, name, ".weight", PARAMETRIZED))
+        tensor = vt_checkpoint_find(b->checkpoint, other);
+    return tensor;
+}
+
 static const vt_tensor *find_with_prefix(const vt_binder *b, const char *prefix, vt_part part,
                                          size_t block, const char *suffix, char *name) {
     bool named = false;
@@ -40,7 +65,7 @@ static const vt_tensor *find_with_prefix(const vt_binder *b, const char *prefix,
             continue;
         char candidate[VT_MAX_TENSOR_NAME];
         expand_name(candidate, entry->name, prefix, block, suffix);
-        const vt_tensor *tensor = vt_checkpoint_find(b->checkpoint, candidate);
+        const vt_tensor *tensor = find_tensor(b, candidate);
         if (tensor || !named)
             strcpy(name, candidate);
         if (tensor)
@@ -179,6 +204,64 @@ static void to_f32(const vt_binder *b, float *out, const vt_tensor *tensor, size
         memcpy(out, (const float *)tensor->data + first, count * sizeof *out);
 }
 
+/* The matrix of the adapter in force, from [adapters][rows][columns], in F32: the caller frees it.
+ */
+static float *load_adapter(vt_binder *b, const vt_tensor *tensor, size_t rows, size_t columns) {
+    const size_t shape[] = {b->lora->count, rows, columns};
+    size_t elements = 0, one = 0;
+    vt_bind_check(b, tensor, shape, 3);
+    if (b->status || !vt_product(shape, 3, &elements) || !vt_product(shape + 1, 2, &one))
+        return NULL;
+    float *all = vt_malloc(elements, sizeof *all);
+    if (!all) {
+        b->status = vt_fail_memory(b->err, "an adapter", elements * sizeof *all);
+        return NULL;
+    }
+    to_f32(b, all, tensor, elements);
+    mark_used(b, tensor, elements);
+    memmove(all, all + b->lora->adapter * one, one * sizeof *all);
+    return all;
+}
+
+/* out[n][k] += scale * left[n][rank] right[rank][k] */
+static void add_product(float *out, const float *left, const float *right, float scale, size_t n,
+                        size_t k, size_t rank) {
+    for (size_t row = 0; row < n; row++)
+        for (size_t i = 0; i < rank; i++)
+            for (size_t column = 0; column < k; column++)
+                out[row * k + column] += scale * left[row * rank + i] * right[i * k + column];
+}
+
+static const vt_tensor *require_adapter(vt_binder *b, const vt_tensor *weight, const char *end) {
+    char name[VT_MAX_TENSOR_NAME];
+    if (!replace_ending(name, weight->name, ".original", end))
+        return NULL;
+    const vt_tensor *tensor = vt_checkpoint_find(b->checkpoint, name);
+    if (!tensor && !b->status)
+        b->status = vt_fail(b->err, VT_ERR_MISSING, "%s: tensor %s is missing",
+                            vt_checkpoint_weights_path(b->checkpoint), name);
+    return tensor;
+}
+
+/* Adds the adapter in force to its weight [n][k]: B A to a linear layer's, A B to a table of
+ * embeddings. */
+static void add_lora(vt_binder *b, float *out, const vt_tensor *weight, const size_t *shape) {
+    size_t n = shape[0], k = shape[1], rank = b->lora->rank;
+    if (!ends_with(weight->name, PARAMETRIZED))
+        return;
+    const vt_tensor *lora_a = require_adapter(b, weight, ".0.lora_A");
+    const vt_tensor *lora_b = require_adapter(b, weight, ".0.lora_B");
+    if (!lora_a || !lora_b)
+        return;
+    bool linear = lora_a->ndim == 3 && lora_a->shape[1] == rank && lora_a->shape[2] == k;
+    float *left = load_adapter(b, linear ? lora_b : lora_a, n, rank);
+    float *right = load_adapter(b, linear ? lora_a : lora_b, rank, k);
+    if (!b->status)
+        add_product(out, left, right, b->lora->scale, n, k, rank);
+    vt_free(left);
+    vt_free(right);
+}
+
 void vt_bind_load(vt_binder *b, float *out, const vt_tensor *tensor, const size_t *shape,
                   size_t ndim) {
     size_t elements = 0;
@@ -188,6 +271,8 @@ void vt_bind_load(vt_binder *b, float *out, const vt_tensor *tensor, const size_
         return;
     to_f32(b, out, tensor, 0, elements);
     mark_used(b, tensor, elements);
+    if (b->lora && b->lora->enabled && ndim == 2)
+        add_lora(b, out, tensor, shape);
 }
 
 /* ---- ownership ---------------------------------------------------------------------------------

@@ -26,6 +26,7 @@ typedef struct vt_binder {
     const vt_tensor_name *names;      /* of the tower that is bound */
     const vt_encoder_config *encoder; /* likewise */
     const char *prefix;               /* what '@' stands for */
+    const vt_lora *lora;              /* of the tower that is bound; NULL: it has none */
     bool norm_bias;                   /* this tower's norms have biases */
     bool in_block; /* what is bound belongs to a block: INT8 is for those alone */
     vt_error *err;

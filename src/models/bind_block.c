@@ -85,15 +85,15 @@ static void bind_qkv(vt_binder *b, vt_dense *out, size_t block) {
 }
 
 /* Gate and value as two tensors, packed one below the other. */
-static void bind_split_gate(vt_binder *b, vt_dense *out, size_t block) {
-    static const vt_part parts[] = {VT_PART_FC1_GATE, VT_PART_FC1_VALUE};
-    size_t rows = b->encoder->mlp_dim, width = b->encoder->width;
+void vt_bind_split_gate(vt_binder *b, vt_dense *out, vt_part gate, vt_part value, size_t block,
+                        size_t rows, bool has_bias) {
+    const vt_part parts[] = {gate, value};
+    size_t width = b->encoder->width;
     const size_t matrix[] = {rows, width};
-    bool has_bias = vt_bind_any_block_has(b, parts[0], ".bias");
-    const vt_tensor *gate = vt_bind_require(b, parts[0], block, ".weight");
-    vt_bind_check(b, gate, matrix, 2);
+    const vt_tensor *first = vt_bind_require(b, gate, block, ".weight");
+    vt_bind_check(b, first, matrix, 2);
     float *bias = has_bias ? vt_bind_own(b, 2 * rows, sizeof *bias) : NULL;
-    vt_bind_create_packed(b, &out->weight, vt_bind_storage(b, gate), 2 * rows, width);
+    vt_bind_create_packed(b, &out->weight, vt_bind_storage(b, first), 2 * rows, width);
     for (size_t i = 0; i < 2; i++) {
         const vt_tensor *weight = vt_bind_require(b, parts[i], block, ".weight");
         vt_bind_pack(b, &out->weight, i * rows, rows, weight, matrix, 2);
@@ -109,11 +109,14 @@ static void bind_mlp(vt_binder *b, vt_mlp *out, size_t block) {
     out->activation = encoder->activation;
     out->gated = encoder->gated_mlp;
     if (encoder->gated_mlp && vt_bind_any_block_has(b, VT_PART_FC1_GATE, ".weight"))
-        bind_split_gate(b, &out->fc1, block);
+        vt_bind_split_gate(b, &out->fc1, VT_PART_FC1_GATE, VT_PART_FC1_VALUE, block,
+                           encoder->mlp_dim, vt_bind_any_block_has(b, VT_PART_FC1_GATE, ".bias"));
     else
         vt_bind_block_dense(b, &out->fc1, VT_PART_FC1, block,
                             encoder->mlp_dim * (encoder->gated_mlp ? 2 : 1), encoder->width);
     vt_bind_norm_if_any(b, &out->norm, VT_PART_MLP_NORM, block, encoder->mlp_dim);
+    if (encoder->mlp_norm_eps > 0)
+        out->norm.eps = encoder->mlp_norm_eps;
     vt_bind_block_dense(b, &out->fc2, VT_PART_FC2, block, encoder->width, encoder->mlp_dim);
 }
 

@@ -112,6 +112,8 @@ static vt_status check_text(const vt_config *config, const char *where, vt_error
         {"rotated channel pairs", text->has_rope ? text->rope.pairs : 1, 1, VT_ROPE_MAX_PAIRS},
         {"rotated channels", text->has_rope ? 2 * text->rope.pairs : 0, 0,
          text->encoder.attention.head_dim},
+        {"rank of an adapter", text->lora.enabled ? text->lora.rank : 1, 1, MAX_DEPTH},
+        {"number of adapters", text->lora.enabled ? text->lora.count : 1, 1, MAX_DEPTH},
         {"relative position buckets", text->has_t5_bias ? text->t5_buckets : 4, 4, MAX_DEPTH},
         {"relative position reach", text->has_t5_bias ? text->t5_max_distance : MAX_DEPTH,
          text->has_t5_bias ? text->t5_buckets : 1, MAX_DIM},

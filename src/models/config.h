@@ -24,6 +24,7 @@ typedef struct vt_vision_config {
     size_t run_patch_size; /* as run: patch_size, or what the caller wants (FlexiViT) */
     bool patch_bias;
     bool patch_channels_last; /* the patch layer is a linear one over [row][column][channel] */
+    bool patch_is_linear;     /* or over [channel][row][column], as the convolution's */
     bool naflex; /* each picture keeps its aspect, within a budget of patches (SigLIP 2) */
 
     /* Prefix tokens, in this order; the first num_pos_prefix have a row in the position table. */
@@ -44,9 +45,18 @@ typedef struct vt_vision_config {
     bool pool_norm;  /* a norm after pooling (timm's fc_norm, CLIP's post_layernorm) */
 
     vt_pooling_kind pooling;
-    bool pool_prefix; /* means and maxima include the prefix tokens */
-    bool tanh_pooler; /* ViTModel's dense + tanh after pooling */
+    bool pool_prefix;       /* all tokens are pooled, not the patches alone */
+    bool map_adds_to_token; /* attention pooling adds to the class token (nomic-embed-vision) */
+    bool tanh_pooler;       /* ViTModel's dense + tanh after pooling */
 } vt_vision_config;
+
+/* Low-rank updates beside a tower's weights (Hu et al. 2022, "LoRA"), of which one is in force. */
+typedef struct vt_lora {
+    bool enabled;
+    size_t count, adapter; /* of those that are stacked in each tensor, and which of them */
+    size_t rank;
+    float scale; /* alpha / rank */
+} vt_lora;
 
 /* What stands for a whole text. */
 typedef enum vt_text_pooling {
@@ -79,6 +89,8 @@ typedef struct vt_text_config {
 
     bool embed_norm;
     bool final_norm;
+
+    vt_lora lora;
 
     vt_text_pooling pooling;
     int64_t eos_token; /* -1: none is named */

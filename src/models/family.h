@@ -48,6 +48,8 @@ typedef enum vt_part {
     VT_PART_MAP_KV,
     VT_PART_MAP_PROJ,
     VT_PART_MAP_FC1,
+    VT_PART_MAP_FC1_GATE,
+    VT_PART_MAP_FC1_VALUE,
     VT_PART_MAP_FC2,
     VT_PART_POOLER,
     VT_PART_PROJECTION, /* into the space that pictures and text share */
@@ -117,6 +119,8 @@ extern const vt_family vt_family_hf_beit;
 extern const vt_family vt_family_clip;
 extern const vt_family vt_family_siglip;
 extern const vt_family vt_family_open_clip;
+extern const vt_family vt_family_jina_clip;
+extern const vt_family vt_family_nomic_vision;
 extern const vt_family vt_family_bert;
 extern const vt_family vt_family_jina_bert;
 extern const vt_family vt_family_nomic_bert;

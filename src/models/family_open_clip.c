@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "models/family.h"
 #include "models/hub.h"
+#include "models/open_clip.h"
 
 static const json_t *model_cfg(const json_t *config) {
     return json_object_get(config, "model_cfg");
@@ -81,40 +82,6 @@ static void configure_text(vt_text_config *out, vt_json_reader *r, vt_activation
     out->pooling = VT_TEXT_POOL_ARGMAX;
 }
 
-/* open_clip/transform.py's evaluation transform is torchvision's, as timm's is: only the keys
- * differ. */
-static vt_status configure_preprocess(vt_config *out, const json_t *cfg, const char *where,
-                                      vt_error *err) {
-    static const struct {
-        const char *open_clip, *timm;
-    } modes[] = {{"shortest", "center"}, {"squash", "squash"}, {"longest", "border"}};
-    vt_json_reader r = vt_json_reader_of(cfg, where, err);
-    const char *mode = vt_json_string(&r, "resize_mode", "shortest"), *crop_mode = NULL;
-    const char *interpolation = vt_json_string(&r, "interpolation", "bicubic");
-    for (size_t i = 0; i < sizeof modes / sizeof modes[0]; i++)
-        if (strcmp(mode, modes[i].open_clip) == 0)
-            crop_mode = modes[i].timm;
-    if (!r.status && !crop_mode)
-        return vt_fail(err, VT_ERR_UNSUPPORTED, "%s: \"resize_mode\": \"%s\" is not supported",
-                       where, mode);
-    if (r.status)
-        return r.status;
-    json_t *timm =
-        json_pack("{s:[i, I, I], s:s, s:f, s:s, s:[f, f, f], s:[f, f, f]}", "input_size", 3,
-                  (json_int_t)out->vision.image_height, (json_int_t)out->vision.image_width,
-                  "interpolation", interpolation, "crop_pct", 1.0, "crop_mode", crop_mode, "mean",
-                  0.48145466, 0.4578275, 0.40821073, "std", 0.26862954, 0.26130258, 0.27577711);
-    if (!timm)
-        return vt_fail_memory(err, "a configuration", 0);
-    if (json_object_get(cfg, "mean"))
-        json_object_set(timm, "mean", json_object_get(cfg, "mean"));
-    if (json_object_get(cfg, "std"))
-        json_object_set(timm, "std", json_object_get(cfg, "std"));
-    vt_status status = vt_preprocess_from_timm(&out->preprocess, timm, err);
-    json_decref(timm);
-    return status;
-}
-
 static vt_status configure(vt_config *out, const vt_checkpoint *checkpoint, vt_error *err) {
     const json_t *config = vt_checkpoint_config(checkpoint), *model = model_cfg(config);
     const char *where = vt_checkpoint_config_path(checkpoint);
@@ -136,7 +103,8 @@ static vt_status configure(vt_config *out, const vt_checkpoint *checkpoint, vt_e
     out->vision_projection = out->text_projection = true;
     if (r.status || vision.status || text.status)
         return r.status ? r.status : vision.status ? vision.status : text.status;
-    return configure_preprocess(out, json_object_get(config, "preprocess_cfg"), where, err);
+    return vt_open_clip_preprocess(&out->preprocess, json_object_get(config, "preprocess_cfg"),
+                                   out->vision.image_height, out->vision.image_width, where, err);
 }
 
 static const vt_tensor_name vision_names[] = {

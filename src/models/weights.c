@@ -85,16 +85,15 @@ static void bind_patch_kernel(vt_binder *b, vt_packed *out, const vt_vision_conf
     size_t width = config->encoder.width, patch = config->patch_size, run = config->run_patch_size;
     const size_t kernel[] = {width, 3, patch, patch}, matrix[] = {width, 3 * patch * patch};
     const vt_tensor *tensor = vt_bind_require(b, VT_PART_PATCH, 0, ".weight");
-    vt_bind_check(b, tensor, config->patch_channels_last ? matrix : kernel,
-                  config->patch_channels_last ? 2 : 4);
+    bool is_matrix = config->patch_channels_last || config->patch_is_linear;
+    const size_t *shape = is_matrix ? matrix : kernel, ndim = is_matrix ? 2 : 4;
+    vt_bind_check(b, tensor, shape, ndim);
     vt_bind_create_packed(b, out, vt_bind_storage(b, tensor), width, 3 * run * run);
     if (run == patch && !config->patch_channels_last) {
-        vt_bind_pack(b, out, 0, width, tensor, kernel, 4);
+        vt_bind_pack(b, out, 0, width, tensor, shape, ndim);
         return;
     }
-    const float *stored = vt_bind_floats(b, VT_PART_PATCH, 0, ".weight",
-                                         config->patch_channels_last ? matrix : kernel,
-                                         config->patch_channels_last ? 2 : 4);
+    const float *stored = vt_bind_floats(b, VT_PART_PATCH, 0, ".weight", shape, ndim);
     float *turned = vt_bind_own(b, width * matrix[1], sizeof *turned);
     float *resized = vt_bind_own(b, width * out->k, sizeof *resized);
     if (b->status)
@@ -169,11 +168,27 @@ static void bind_map_qkv(vt_binder *b, vt_map_head *map) {
     map->query = project_probe(b, &q);
 }
 
-static void bind_map_head(vt_binder *b, vt_map_head *map) {
+/* Its width may be its own; it is gated, and as wide as the blocks', where its first layer is two
+ * tensors. */
+static void bind_map_mlp(vt_binder *b, vt_mlp *mlp) {
     size_t width = b->encoder->width;
     char name[VT_MAX_TENSOR_NAME];
     const vt_tensor *fc1 = vt_bind_find(b, VT_PART_MAP_FC1, 0, ".weight", name);
     size_t mlp_dim = fc1 && fc1->ndim == 2 ? fc1->shape[0] : b->encoder->mlp_dim;
+    mlp->activation = b->encoder->activation;
+    mlp->gated = !fc1 && (vt_bind_find(b, VT_PART_MAP_FC1_GATE, 0, ".weight", name) ||
+                          vt_bind_find(b, VT_PART_MAP_FC1_VALUE, 0, ".weight", name));
+    if (mlp->gated)
+        vt_bind_split_gate(b, &mlp->fc1, VT_PART_MAP_FC1_GATE, VT_PART_MAP_FC1_VALUE, 0, mlp_dim,
+                           true);
+    else
+        vt_bind_dense(b, &mlp->fc1, VT_PART_MAP_FC1, 0, mlp_dim, width, true);
+    vt_bind_dense(b, &mlp->fc2, VT_PART_MAP_FC2, 0, width, mlp_dim, true);
+}
+
+static void bind_map_head(vt_binder *b, vt_map_head *map) {
+    size_t width = b->encoder->width;
+    char name[VT_MAX_TENSOR_NAME];
     map->attention = b->encoder->attention;
     if (vt_bind_find(b, VT_PART_MAP_QKV, 0, ".weight", name)) {
         bind_map_qkv(b, map);
@@ -185,9 +200,7 @@ static void bind_map_head(vt_binder *b, vt_map_head *map) {
     }
     vt_bind_dense(b, &map->proj, VT_PART_MAP_PROJ, 0, width, width, true);
     vt_bind_norm(b, &map->norm, VT_PART_MAP_NORM, 0, width);
-    map->mlp.activation = b->encoder->activation;
-    vt_bind_dense(b, &map->mlp.fc1, VT_PART_MAP_FC1, 0, mlp_dim, width, true);
-    vt_bind_dense(b, &map->mlp.fc2, VT_PART_MAP_FC2, 0, width, mlp_dim, true);
+    bind_map_mlp(b, &map->mlp);
 }
 
 static void bind_pooler(vt_binder *b, vt_pooler *out, const vt_vision_config *config) {
@@ -198,6 +211,7 @@ static void bind_pooler(vt_binder *b, vt_pooler *out, const vt_vision_config *co
                        .dense_act = VT_ACT_TANH};
     if (config->pooling == VT_POOL_MAP)
         bind_map_head(b, &out->map);
+    out->map.adds_to_token = config->map_adds_to_token;
     if (config->pool_norm)
         vt_bind_norm(b, &out->norm, VT_PART_POOL_NORM, 0, width);
     if (config->tanh_pooler)
@@ -277,6 +291,7 @@ static void bind_text(vt_binder *b, vt_weights *weights, const vt_config *config
     size_t width = text->encoder.width;
     const size_t table[] = {text->vocab_size, width}, types[] = {text->num_token_types, width};
     vt_bind_tower(b, b->family->text_names, &text->encoder);
+    b->lora = &text->lora;
     out->tokens = vt_bind_floats(b, VT_PART_TOKEN_EMBED, 0, "", table, 2);
     if (text->num_token_types)
         out->token_types = vt_bind_floats(b, VT_PART_TOKEN_TYPES, 0, "", types, 2);

@@ -31,6 +31,7 @@ typedef struct vt_encoder_config {
     vt_norm_order order;
     vt_norm_kind norm;
     float norm_eps;
+    float mlp_norm_eps; /* of the norm inside the MLP; 0: norm_eps */
     vt_activation activation;
     bool gated_mlp;
     bool causal;

@@ -84,7 +84,7 @@ static void pool_map(const vt_compute *compute, const vt_pooler *pooler,
     vt_dense_forward(compute, &map->proj, out, width, attended, width, 1, (vt_epilogue){0});
     vt_norm_forward(compute, &map->norm, normed, width, out, width, 1, width);
     vt_mlp_forward(compute, &map->mlp, out, width, normed, width, 1, hidden,
-                   (vt_epilogue){.residual = out});
+                   (vt_epilogue){.residual = map->adds_to_token ? x : out});
 }
 
 /* out[width] from the tokens of one picture. */

@@ -22,8 +22,9 @@ typedef enum vt_pooling_kind {
 const char *vt_pooling_name(vt_pooling_kind kind);
 
 /* Attention pooling (Zhai et al. 2022, "Scaling vision transformers", "MAP head"):
- * y = proj(attention(q of the probe, kv of the tokens)); y + mlp(norm(y)). The query does not
- * depend on the picture, so it is computed once, when the model is opened. */
+ * y = proj(attention(q of the probe, kv of the tokens)); y + mlp(norm(y)), or in Nomic's the first
+ * token + mlp(norm(y)). The query does not depend on the picture, so it is computed once, when the
+ * model is opened. */
 typedef struct vt_map_head {
     vt_attention_shape attention;
     const float *query; /* [num_heads head_dim], q(probe) */
@@ -31,6 +32,7 @@ typedef struct vt_map_head {
     vt_dense proj;
     vt_norm norm;
     vt_mlp mlp;
+    bool adds_to_token; /* to the first token, not to y */
 } vt_map_head;
 
 typedef struct vt_pooler {
