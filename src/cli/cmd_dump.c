@@ -185,22 +185,19 @@ static int input_from_file(stages *list, const char *path) {
     return code;
 }
 
-static int input_from_image(stages *list, const vt_session *session, const settings *s) {
+static int input_from_image(stages *list, const vt_session *session, const vt_image *image,
+                            const char *path) {
     vt_error err = {0};
-    vt_image image = {0};
     size_t height, width;
     vt_session_input_size(session, &height, &width);
     float *pixels = allocate(3 * height * width, sizeof *pixels);
-    const char *path = s->operands[0];
-    bool read = vt_image_read(&image, path, &s->image, &err) == VT_OK &&
-                vt_session_preprocess(session, pixels, &image, &err) == VT_OK;
-    if (read)
-        add_pixels(list, 1, height, width, pixels);
-    else
+    vt_status status = vt_session_preprocess(session, pixels, image, &err);
+    if (status)
         complain(path, err.message);
-    vt_image_free(&image);
+    else
+        add_pixels(list, 1, height, width, pixels);
     free(pixels);
-    return read ? EXIT_DONE : EXIT_SOME_FAILED;
+    return status ? EXIT_SOME_FAILED : EXIT_DONE;
 }
 
 /* ---- the forward pass --------------------------------------------------------------------------
@@ -296,16 +293,49 @@ static int dump_tensors(stages *list, const vt_model *model, const settings *s) 
     return code == EXIT_DONE ? write_stages(list, s) : code;
 }
 
-static int dump_image(stages *list, const vt_model *model, const settings *s) {
+/* The size that a picture's aspect calls for, where the model keeps it (NaFlex) and nobody gives
+ * another: the pass is then one of that size, without padding. */
+static int fit_size(settings *sized, const vt_model *model, const vt_image *image) {
     vt_session *session = NULL;
-    int code = open_session(&session, model, s, dump_command.name);
+    vt_error err = {0};
+    if (!vt_model_is_naflex(model) || sized->height)
+        return EXIT_DONE;
+    int code = open_session(&session, model, sized, dump_command.name);
+    if (code == EXIT_DONE &&
+        vt_session_fit_size(session, image, &sized->height, &sized->width, &err)) {
+        complain(sized->operands[0], err.message);
+        code = EXIT_SOME_FAILED;
+    }
+    vt_session_destroy(session);
+    return code;
+}
+
+static int dump_picture(stages *list, const vt_model *model, const settings *s,
+                        const vt_image *image) {
+    vt_session *session = NULL;
+    settings sized = *s;
+    int code = fit_size(&sized, model, image);
     if (code == EXIT_DONE)
-        code = input_from_image(list, session, s);
+        code = open_session(&session, model, &sized, dump_command.name);
+    if (code == EXIT_DONE)
+        code = input_from_image(list, session, image, s->operands[0]);
     if (code == EXIT_DONE)
         code = run_stages(list, session, s);
     if (code == EXIT_DONE)
         code = write_stages(list, s);
     vt_session_destroy(session);
+    return code;
+}
+
+static int dump_image(stages *list, const vt_model *model, const settings *s) {
+    vt_error err = {0};
+    vt_image image = {0};
+    if (vt_image_read(&image, s->operands[0], &s->image, &err)) {
+        complain(s->operands[0], err.message);
+        return EXIT_SOME_FAILED;
+    }
+    int code = dump_picture(list, model, s, &image);
+    vt_image_free(&image);
     return code;
 }
 
