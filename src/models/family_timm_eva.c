@@ -38,8 +38,12 @@ static const eva_variant *find_variant(const char *name) {
     return NULL;
 }
 
+bool vt_timm_is_eva(const char *name) {
+    return find_variant(name) != NULL;
+}
+
 static bool matches(const json_t *config) {
-    return find_variant(vt_timm_architecture(config)) != NULL;
+    return vt_timm_is_eva(vt_timm_architecture(config));
 }
 
 static size_t default_num_heads(const char *name, size_t width) {
@@ -86,7 +90,7 @@ static void configure_rope(vt_vision_config *out, vt_timm *timm, const eva_varia
 
 static void configure_tokens(vt_vision_config *out, vt_timm *timm, const eva_variant *variant) {
     vt_json_reader *args = &timm->args;
-    size_t registers = vt_checkpoint_dim(timm->checkpoint, "reg_token", 1);
+    size_t registers = vt_timm_dim(timm, "reg_token", 1);
     out->num_class_tokens = vt_json_bool(args, "class_token", variant->class_token) ? 1 : 0;
     out->num_registers = vt_json_size(args, "num_reg_tokens", registers);
     out->has_pos_embed = vt_json_bool(args, "use_abs_pos_emb", variant->pos_embed);
@@ -108,50 +112,55 @@ static void configure_norms(vt_vision_config *out, vt_timm *timm, const eva_vari
         out->encoder.order = VT_NORM_BRANCH;
 }
 
-static vt_status configure(vt_config *out, const vt_checkpoint *checkpoint, vt_error *err) {
-    vt_timm timm = vt_timm_of(checkpoint, err);
+void vt_timm_eva_tower(vt_config *out, vt_timm *timm) {
     vt_vision_config *vision = &out->vision;
-    const char *name = out->architecture = timm.architecture;
+    const char *name = out->architecture = timm->architecture;
     const eva_variant *variant = find_variant(name);
     out->has_vision = true;
-    vt_timm_image(vision, &timm);
-    vt_timm_encoder(&vision->encoder, &timm, default_num_heads(name, vt_timm_width(&timm)), "gelu");
+    vt_timm_image(vision, timm);
+    vt_timm_encoder(&vision->encoder, timm, default_num_heads(name, vt_timm_width(timm)), "gelu");
     vision->encoder.norm_eps = (float)variant->eps;
-    vt_timm_pooling(vision, &timm, strstr(name, "_clip_") ? "token" : "avg");
-    configure_tokens(vision, &timm, variant);
-    configure_rope(vision, &timm, variant);
-    configure_norms(vision, &timm, variant);
+    vt_timm_pooling(vision, timm, strstr(name, "_clip_") ? "token" : "avg");
+    configure_tokens(vision, timm, variant);
+    configure_rope(vision, timm, variant);
+    configure_norms(vision, timm, variant);
+}
+
+static vt_status configure(vt_config *out, const vt_checkpoint *checkpoint, vt_error *err) {
+    vt_timm timm = vt_timm_of(checkpoint, err);
+    vt_timm_eva_tower(out, &timm);
     return vt_timm_finish(out, &timm, err);
 }
 
-static const vt_tensor_name vision_names[] = {
-    {VT_PART_CLASS_TOKEN, "cls_token"},
-    {VT_PART_REGISTERS, "reg_token"},
-    {VT_PART_POS_EMBED, "pos_embed"},
-    {VT_PART_PATCH, "patch_embed.proj"},
-    {VT_PART_PRE_NORM, "norm_pre"},
-    {VT_PART_NORM1, "blocks.#.norm1"},
-    {VT_PART_QKV, "blocks.#.attn.qkv"}, /* tiny, small, giant: without a bias */
-    {VT_PART_Q_BIAS, "blocks.#.attn.q_bias"},
-    {VT_PART_V_BIAS, "blocks.#.attn.v_bias"},
-    {VT_PART_Q, "blocks.#.attn.q_proj"}, /* base and large EVA-02 */
-    {VT_PART_K, "blocks.#.attn.k_proj"},
-    {VT_PART_V, "blocks.#.attn.v_proj"},
-    {VT_PART_Q_NORM, "blocks.#.attn.q_norm"},
-    {VT_PART_K_NORM, "blocks.#.attn.k_norm"},
-    {VT_PART_ATTN_NORM, "blocks.#.attn.norm"}, /* scale_attn_inner: EVA-02-CLIP */
-    {VT_PART_PROJ, "blocks.#.attn.proj"},
-    {VT_PART_SCALE1, "blocks.#.gamma_1"},
-    {VT_PART_NORM2, "blocks.#.norm2"},
-    {VT_PART_FC1, "blocks.#.mlp.fc1"}, /* GluMlp: gate rows, then value rows */
-    {VT_PART_FC1_GATE, "blocks.#.mlp.fc1_g"},
-    {VT_PART_FC1_VALUE, "blocks.#.mlp.fc1_x"},
-    {VT_PART_MLP_NORM, "blocks.#.mlp.norm"}, /* scale_mlp */
-    {VT_PART_FC2, "blocks.#.mlp.fc2"},
-    {VT_PART_SCALE2, "blocks.#.gamma_2"},
-    {VT_PART_NORM, "norm"},
-    {VT_PART_POOL_NORM, "fc_norm"},
-    {VT_PART_HEAD, "head"},
+const vt_tensor_name vt_timm_eva_names[] = {
+    {VT_PART_CLASS_TOKEN, "@cls_token"},
+    {VT_PART_REGISTERS, "@reg_token"},
+    {VT_PART_POS_EMBED, "@pos_embed"},
+    {VT_PART_PATCH, "@patch_embed.proj"},
+    {VT_PART_PRE_NORM, "@norm_pre"},
+    {VT_PART_NORM1, "@blocks.#.norm1"},
+    {VT_PART_QKV, "@blocks.#.attn.qkv"}, /* tiny, small, giant: without a bias */
+    {VT_PART_Q_BIAS, "@blocks.#.attn.q_bias"},
+    {VT_PART_V_BIAS, "@blocks.#.attn.v_bias"},
+    {VT_PART_Q, "@blocks.#.attn.q_proj"}, /* base and large EVA-02 */
+    {VT_PART_K, "@blocks.#.attn.k_proj"},
+    {VT_PART_V, "@blocks.#.attn.v_proj"},
+    {VT_PART_Q_NORM, "@blocks.#.attn.q_norm"},
+    {VT_PART_K_NORM, "@blocks.#.attn.k_norm"},
+    {VT_PART_ATTN_NORM, "@blocks.#.attn.norm"}, /* scale_attn_inner: EVA-02-CLIP */
+    {VT_PART_PROJ, "@blocks.#.attn.proj"},
+    {VT_PART_SCALE1, "@blocks.#.gamma_1"},
+    {VT_PART_NORM2, "@blocks.#.norm2"},
+    {VT_PART_FC1, "@blocks.#.mlp.fc1"}, /* GluMlp: gate rows, then value rows */
+    {VT_PART_FC1_GATE, "@blocks.#.mlp.fc1_g"},
+    {VT_PART_FC1_VALUE, "@blocks.#.mlp.fc1_x"},
+    {VT_PART_MLP_NORM, "@blocks.#.mlp.norm"}, /* scale_mlp */
+    {VT_PART_FC2, "@blocks.#.mlp.fc2"},
+    {VT_PART_SCALE2, "@blocks.#.gamma_2"},
+    {VT_PART_NORM, "@norm"},
+    {VT_PART_POOL_NORM, "@fc_norm"},
+    {VT_PART_HEAD, "@head"},
+    {VT_PART_PROJECTION, "@head"}, /* what OpenCLIP makes of it */
     {VT_PART_NONE, NULL},
 };
 
@@ -162,6 +171,6 @@ const vt_family vt_family_timm_eva = {
     .name = "timm EVA / DINOv3",
     .matches = matches,
     .configure = configure,
-    .vision_names = vision_names,
+    .vision_names = vt_timm_eva_names,
     .ignored = ignored,
 };

@@ -19,14 +19,17 @@ static bool starts_with(const char *text, const char *prefix) {
     return strncmp(text, prefix, strlen(prefix)) == 0;
 }
 
-static bool matches(const json_t *config) {
-    const char *name = vt_timm_architecture(config);
+bool vt_timm_is_vit(const char *name) {
     for (size_t i = 0; i < sizeof other_blocks / sizeof other_blocks[0]; i++)
         if (strstr(name, other_blocks[i]))
             return false;
     return starts_with(name, "vit_") || starts_with(name, "deit") ||
            starts_with(name, "flexivit") || starts_with(name, "test_vit") ||
            starts_with(name, "eva_large_patch14") || starts_with(name, "beit3_");
+}
+
+static bool matches(const json_t *config) {
+    return vt_timm_is_vit(vt_timm_architecture(config));
 }
 
 /* Heads are 64 wide but in these; the first part of a name that fits counts. */
@@ -86,13 +89,13 @@ static void configure_tokens(vt_vision_config *out, vt_timm *timm) {
     bool class_token = vt_timm_has_tensor(timm, "cls_token") || out->pooling == VT_POOL_TOKEN;
     out->num_class_tokens = vt_json_bool(args, "class_token", class_token) ? 1 : 0;
     out->num_distill_tokens = strstr(name, "distilled") ? 1 : 0;
-    size_t stored = vt_checkpoint_dim(timm->checkpoint, "reg_token", 1);
+    size_t stored = vt_timm_dim(timm, "reg_token", 1);
     out->num_registers = vt_json_size(args, "reg_tokens", stored ? stored : named_registers);
 
     const char *pos_embed = vt_json_string(args, "pos_embed", "learn");
     out->has_pos_embed = strcmp(pos_embed, "learn") == 0;
     bool covers_patches_only =
-        vt_checkpoint_dim(timm->checkpoint, "pos_embed", 1) == vt_config_num_patches(out);
+        vt_timm_dim(timm, "pos_embed", 1) == vt_config_num_patches(out);
     bool no_embed_class = vt_json_bool(args, "no_embed_class", covers_patches_only);
     out->num_pos_prefix = no_embed_class ? 0 : vt_config_num_prefix(out);
     out->pos_resize = VT_POS_RESIZE_BICUBIC_ANTIALIAS;
@@ -114,55 +117,60 @@ static void configure_norms(vt_vision_config *out, vt_timm *timm) {
     out->pool_prefix = vt_json_bool(args, "pool_include_prefix", false);
 }
 
-static vt_status configure(vt_config *out, const vt_checkpoint *checkpoint, vt_error *err) {
-    vt_timm timm = vt_timm_of(checkpoint, err);
+void vt_timm_vit_tower(vt_config *out, vt_timm *timm) {
     vt_vision_config *vision = &out->vision;
-    const char *name = out->architecture = timm.architecture;
+    const char *name = out->architecture = timm->architecture;
     out->has_vision = true;
-    vt_timm_image(vision, &timm);
-    vt_timm_encoder(&vision->encoder, &timm, default_num_heads(name, vt_timm_width(&timm)),
+    vt_timm_image(vision, timm);
+    vt_timm_encoder(&vision->encoder, timm, default_num_heads(name, vt_timm_width(timm)),
                     default_activation(name));
     vision->encoder.norm_eps = (float)default_norm_eps(name);
-    configure_pooling(vision, &timm);
-    configure_tokens(vision, &timm);
+    configure_pooling(vision, timm);
+    configure_tokens(vision, timm);
     if (vision->num_distill_tokens) {
         vision->pooling = VT_POOL_TOKEN_PAIR;
         out->distill_head = true;
     }
-    configure_norms(vision, &timm);
+    configure_norms(vision, timm);
+}
+
+static vt_status configure(vt_config *out, const vt_checkpoint *checkpoint, vt_error *err) {
+    vt_timm timm = vt_timm_of(checkpoint, err);
+    vt_timm_vit_tower(out, &timm);
     return vt_timm_finish(out, &timm, err);
 }
 
-static const vt_tensor_name vision_names[] = {
-    {VT_PART_CLASS_TOKEN, "cls_token"},
-    {VT_PART_DISTILL_TOKEN, "dist_token"},
-    {VT_PART_REGISTERS, "reg_token"},
-    {VT_PART_POS_EMBED, "pos_embed"},
-    {VT_PART_PATCH, "patch_embed.proj"},
-    {VT_PART_PRE_NORM, "norm_pre"},
-    {VT_PART_NORM1, "blocks.#.norm1"},
-    {VT_PART_QKV, "blocks.#.attn.qkv"},
-    {VT_PART_Q_NORM, "blocks.#.attn.q_norm"},
-    {VT_PART_K_NORM, "blocks.#.attn.k_norm"},
-    {VT_PART_ATTN_NORM, "blocks.#.attn.norm"},
-    {VT_PART_PROJ, "blocks.#.attn.proj"},
-    {VT_PART_SCALE1, "blocks.#.ls1.gamma"},
-    {VT_PART_NORM2, "blocks.#.norm2"},
-    {VT_PART_FC1, "blocks.#.mlp.fc1"},
-    {VT_PART_MLP_NORM, "blocks.#.mlp.norm"},
-    {VT_PART_FC2, "blocks.#.mlp.fc2"},
-    {VT_PART_SCALE2, "blocks.#.ls2.gamma"},
-    {VT_PART_NORM, "norm"},
-    {VT_PART_MAP_PROBE, "attn_pool.latent"},
-    {VT_PART_MAP_Q, "attn_pool.q"},
-    {VT_PART_MAP_KV, "attn_pool.kv"},
-    {VT_PART_MAP_PROJ, "attn_pool.proj"},
-    {VT_PART_MAP_NORM, "attn_pool.norm"},
-    {VT_PART_MAP_FC1, "attn_pool.mlp.fc1"},
-    {VT_PART_MAP_FC2, "attn_pool.mlp.fc2"},
-    {VT_PART_POOL_NORM, "fc_norm"},
-    {VT_PART_HEAD, "head"},
-    {VT_PART_HEAD_DISTILL, "head_dist"},
+const vt_tensor_name vt_timm_vit_names[] = {
+    {VT_PART_CLASS_TOKEN, "@cls_token"},
+    {VT_PART_DISTILL_TOKEN, "@dist_token"},
+    {VT_PART_REGISTERS, "@reg_token"},
+    {VT_PART_POS_EMBED, "@pos_embed"},
+    {VT_PART_PATCH, "@patch_embed.proj"},
+    {VT_PART_PRE_NORM, "@norm_pre"},
+    {VT_PART_NORM1, "@blocks.#.norm1"},
+    {VT_PART_QKV, "@blocks.#.attn.qkv"},
+    {VT_PART_Q_NORM, "@blocks.#.attn.q_norm"},
+    {VT_PART_K_NORM, "@blocks.#.attn.k_norm"},
+    {VT_PART_ATTN_NORM, "@blocks.#.attn.norm"},
+    {VT_PART_PROJ, "@blocks.#.attn.proj"},
+    {VT_PART_SCALE1, "@blocks.#.ls1.gamma"},
+    {VT_PART_NORM2, "@blocks.#.norm2"},
+    {VT_PART_FC1, "@blocks.#.mlp.fc1"},
+    {VT_PART_MLP_NORM, "@blocks.#.mlp.norm"},
+    {VT_PART_FC2, "@blocks.#.mlp.fc2"},
+    {VT_PART_SCALE2, "@blocks.#.ls2.gamma"},
+    {VT_PART_NORM, "@norm"},
+    {VT_PART_MAP_PROBE, "@attn_pool.latent"},
+    {VT_PART_MAP_Q, "@attn_pool.q"},
+    {VT_PART_MAP_KV, "@attn_pool.kv"},
+    {VT_PART_MAP_PROJ, "@attn_pool.proj"},
+    {VT_PART_MAP_NORM, "@attn_pool.norm"},
+    {VT_PART_MAP_FC1, "@attn_pool.mlp.fc1"},
+    {VT_PART_MAP_FC2, "@attn_pool.mlp.fc2"},
+    {VT_PART_POOL_NORM, "@fc_norm"},
+    {VT_PART_HEAD, "@head"},
+    {VT_PART_PROJECTION, "@head"}, /* what OpenCLIP makes of it */
+    {VT_PART_HEAD_DISTILL, "@head_dist"},
     {VT_PART_NONE, NULL},
 };
 
@@ -170,5 +178,5 @@ const vt_family vt_family_timm_vit = {
     .name = "timm VisionTransformer",
     .matches = matches,
     .configure = configure,
-    .vision_names = vision_names,
+    .vision_names = vt_timm_vit_names,
 };

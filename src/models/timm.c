@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include "base/error.h"
-#include "models/family.h"
 #include "models/hub.h"
 
 const char *vt_timm_architecture(const json_t *config) {
@@ -20,6 +19,7 @@ vt_timm vt_timm_of(const vt_checkpoint *checkpoint, vt_error *err) {
     const char *where = vt_checkpoint_config_path(checkpoint);
     return (vt_timm){
         .checkpoint = checkpoint,
+        .prefix = "",
         .architecture = vt_timm_architecture(config),
         .config = vt_json_reader_of(config, where, err),
         .args = vt_json_reader_of(json_object_get(config, "model_args"), where, err),
@@ -27,8 +27,19 @@ vt_timm vt_timm_of(const vt_checkpoint *checkpoint, vt_error *err) {
     };
 }
 
+static const vt_tensor *find(const vt_timm *timm, const char *name) {
+    char full[128];
+    snprintf(full, sizeof full, "%s%s", timm->prefix, name);
+    return vt_checkpoint_find(timm->checkpoint, full);
+}
+
+size_t vt_timm_dim(const vt_timm *timm, const char *name, size_t axis) {
+    const vt_tensor *tensor = find(timm, name);
+    return tensor && axis < tensor->ndim ? tensor->shape[axis] : 0;
+}
+
 bool vt_timm_has_tensor(const vt_timm *timm, const char *name) {
-    return vt_checkpoint_find(timm->checkpoint, name) != NULL;
+    return find(timm, name) != NULL;
 }
 
 void vt_timm_image(vt_vision_config *out, vt_timm *timm) {
@@ -38,7 +49,7 @@ void vt_timm_image(vt_vision_config *out, vt_timm *timm) {
     out->image_height = height > 0 ? (size_t)height : 224;
     out->image_width = width > 0 ? (size_t)width : 224;
     vt_json_size_pair(&timm->args, "img_size", &out->image_height, &out->image_width);
-    size_t stored = vt_checkpoint_dim(timm->checkpoint, "patch_embed.proj.weight", 2);
+    size_t stored = vt_timm_dim(timm, "patch_embed.proj.weight", 2);
     out->patch_size = vt_json_size(&timm->args, "patch_size", stored ? stored : 16);
     if (out->patch_size == 0) {
         if (!timm->args.status)
@@ -50,7 +61,7 @@ void vt_timm_image(vt_vision_config *out, vt_timm *timm) {
 
 size_t vt_timm_width(vt_timm *timm) {
     return vt_json_size(&timm->args, "embed_dim",
-                        vt_checkpoint_dim(timm->checkpoint, "patch_embed.proj.weight", 0));
+                        vt_timm_dim(timm, "patch_embed.proj.weight", 0));
 }
 
 static size_t count_blocks(const vt_timm *timm) {
@@ -67,7 +78,7 @@ static size_t count_blocks(const vt_timm *timm) {
 static bool is_gated(const vt_timm *timm, size_t mlp_dim) {
     return vt_timm_has_tensor(timm, "blocks.0.mlp.fc1_g.weight") ||
            (mlp_dim &&
-            vt_checkpoint_dim(timm->checkpoint, "blocks.0.mlp.fc1.weight", 0) == 2 * mlp_dim);
+            vt_timm_dim(timm, "blocks.0.mlp.fc1.weight", 0) == 2 * mlp_dim);
 }
 
 void vt_timm_encoder(vt_encoder_config *out, vt_timm *timm, size_t num_heads,
@@ -86,7 +97,7 @@ void vt_timm_encoder(vt_encoder_config *out, vt_timm *timm, size_t num_heads,
                                           .head_dim = head_dim,
                                           .scale = 1.0f / sqrtf((float)head_dim)};
     out->norm = vt_timm_has_tensor(timm, "blocks.0.norm1.bias") ? VT_NORM_LAYER : VT_NORM_RMS;
-    size_t mlp_dim = vt_checkpoint_dim(timm->checkpoint, "blocks.0.mlp.fc2.weight", 1);
+    size_t mlp_dim = vt_timm_dim(timm, "blocks.0.mlp.fc2.weight", 1);
     out->mlp_dim =
         mlp_dim ? mlp_dim : 4 * out->width; /* so that the binder tells what is missing */
     out->gated_mlp = is_gated(timm, out->mlp_dim);
