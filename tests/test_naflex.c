@@ -45,6 +45,7 @@ static vt_session *open_session(const vt_model *model, size_t batch, size_t heig
     options.batch = batch;
     options.height = height;
     options.width = width;
+    options.features = true;
     expect_ok(vt_session_create(&session, model, &options, &err), &err);
     return session;
 }

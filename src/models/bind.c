@@ -208,19 +208,18 @@ static void to_f32(const vt_binder *b, float *out, const vt_tensor *tensor, size
  */
 static float *load_adapter(vt_binder *b, const vt_tensor *tensor, size_t rows, size_t columns) {
     const size_t shape[] = {b->lora->count, rows, columns};
-    size_t elements = 0, one = 0;
+    size_t all = 0, one = 0;
     vt_bind_check(b, tensor, shape, 3);
-    if (b->status || !vt_product(shape, 3, &elements) || !vt_product(shape + 1, 2, &one))
+    if (b->status || !vt_product(shape, 3, &all) || !vt_product(shape + 1, 2, &one))
         return NULL;
-    float *all = vt_malloc(elements, sizeof *all);
-    if (!all) {
-        b->status = vt_fail_memory(b->err, "an adapter", elements * sizeof *all);
+    float *adapter = vt_malloc(one, sizeof *adapter);
+    if (!adapter) {
+        b->status = vt_fail_memory(b->err, "an adapter", one * sizeof *adapter);
         return NULL;
     }
-    to_f32(b, all, tensor, elements);
-    mark_used(b, tensor, elements);
-    memmove(all, all + b->lora->adapter * one, one * sizeof *all);
-    return all;
+    to_f32(b, adapter, tensor, b->lora->adapter * one, one);
+    mark_used(b, tensor, all);
+    return adapter;
 }
 
 /* out[n][k] += scale * left[n][rank] right[rank][k] */
@@ -243,12 +242,14 @@ static const vt_tensor *require_adapter(vt_binder *b, const vt_tensor *weight, c
     return tensor;
 }
 
+static bool has_adapter(const vt_binder *b, const vt_tensor *weight) {
+    return b->lora && b->lora->enabled && ends_with(weight->name, PARAMETRIZED);
+}
+
 /* Adds the adapter in force to its weight [n][k]: B A to a linear layer's, A B to a table of
  * embeddings. */
 static void add_lora(vt_binder *b, float *out, const vt_tensor *weight, const size_t *shape) {
     size_t n = shape[0], k = shape[1], rank = b->lora->rank;
-    if (!ends_with(weight->name, PARAMETRIZED))
-        return;
     const vt_tensor *lora_a = require_adapter(b, weight, ".0.lora_A");
     const vt_tensor *lora_b = require_adapter(b, weight, ".0.lora_B");
     if (!lora_a || !lora_b)
@@ -271,7 +272,7 @@ void vt_bind_load(vt_binder *b, float *out, const vt_tensor *tensor, const size_
         return;
     to_f32(b, out, tensor, 0, elements);
     mark_used(b, tensor, elements);
-    if (b->lora && b->lora->enabled && ndim == 2)
+    if (ndim == 2 && has_adapter(b, tensor))
         add_lora(b, out, tensor, shape);
 }
 
@@ -402,6 +403,22 @@ static void pack_task(void *context, size_t task, size_t thread) {
     vt_pack_rows(call->b->kernels, call->out, begin, strip, end - begin);
 }
 
+/* A tensor that is not packed as it is stored, as a whole. */
+static void pack_loaded(vt_binder *b, vt_packed *out, size_t row, size_t rows,
+                        const vt_tensor *tensor, const size_t *shape, size_t ndim) {
+    size_t elements;
+    if (!vt_product(shape, ndim, &elements))
+        return;
+    float *weight = vt_malloc(elements, sizeof *weight);
+    if (!weight)
+        b->status = vt_fail_memory(b->err, "a weight", elements * sizeof *weight);
+    if (!b->status)
+        vt_bind_load(b, weight, tensor, shape, ndim);
+    if (!b->status)
+        vt_pack_rows(b->kernels, out, row, weight, rows);
+    vt_free(weight);
+}
+
 void vt_bind_pack(vt_binder *b, vt_packed *out, size_t row, size_t rows, const vt_tensor *tensor,
                   const size_t *shape, size_t ndim) {
     pack_call call = {b, out, tensor, row, rows, NULL};
@@ -410,6 +427,10 @@ void vt_bind_pack(vt_binder *b, vt_packed *out, size_t row, size_t rows, const v
     if (b->status || !tensor || !rows || !vt_product(shape, ndim, &elements) ||
         !vt_mul_size(vt_pool_size(b->pool) * PACK_ROWS, out->k, &floats))
         return;
+    if (has_adapter(b, tensor)) {
+        pack_loaded(b, out, row, rows, tensor, shape, ndim);
+        return;
+    }
     call.strips = vt_malloc(floats, sizeof *call.strips);
     if (!call.strips) {
         b->status = vt_fail_memory(b->err, "a weight", floats * sizeof *call.strips);
