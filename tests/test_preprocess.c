@@ -90,7 +90,7 @@ static comparison compare(const vt_preprocess *p, const vt_image *image,
         assert_int_equal(expected->size, count * sizeof(float));
     float *pixels = malloc(count * sizeof *pixels), *patches = malloc(count * sizeof *patches);
     vt_error err = {0};
-    if (vt_preprocess_run(p, pixels, image, height, width, &err))
+    if (vt_preprocess_run(p, pixels, image, height, width, vt_kernels_at(0), &err))
         fail_msg("%s", err.message);
     if (is_naflex)
         vt_naflex_flatten(patches, pixels, height, width, p->patch_size);
@@ -310,7 +310,7 @@ static float first_row_kept(size_t size, size_t crop, vt_crop_rule rule) {
     for (size_t y = 0; y < size; y++)
         memset(image.pixels + y * image.stride, (int)y + 1, image.stride);
     const vt_preprocess p = crop_only(rule);
-    assert_int_equal(vt_preprocess_run(&p, pixels, &image, crop, 4, NULL), VT_OK);
+    assert_int_equal(vt_preprocess_run(&p, pixels, &image, crop, 4, vt_kernels_at(0), NULL), VT_OK);
     free(image.pixels);
     size_t pad = 0;
     while (pixels[4 * pad] == 0)
@@ -335,13 +335,15 @@ static void test_wrong_size(void **state) {
     float pixels[3 * 8 * 8];
     vt_error err = {0};
     vt_preprocess p = {0};
-    assert_int_equal(vt_preprocess_run(&p, pixels, &image, 6, 5, &err), VT_OK);
+    assert_int_equal(vt_preprocess_run(&p, pixels, &image, 6, 5, vt_kernels_at(0), &err), VT_OK);
     assert_true(pixels[0] == 1);
-    assert_int_equal(vt_preprocess_run(&p, pixels, &image, 8, 8, &err), VT_ERR_SHAPE);
+    assert_int_equal(vt_preprocess_run(&p, pixels, &image, 8, 8, vt_kernels_at(0), &err),
+                     VT_ERR_SHAPE);
     assert_string_equal(err.message,
                         "preprocessing neither resizes nor crops: expected 8x8 pixels, "
                         "found 6x5");
-    assert_int_equal(vt_preprocess_run(&p, pixels, &empty, 8, 8, &err), VT_ERR_ARGUMENT);
+    assert_int_equal(vt_preprocess_run(&p, pixels, &empty, 8, 8, vt_kernels_at(0), &err),
+                     VT_ERR_ARGUMENT);
     free(image.pixels);
 }
 
@@ -358,7 +360,7 @@ static void test_extreme_aspect(void **state) {
             json_t *config = json_pack("{s:s}", "crop_mode", modes[i]);
             assert_int_equal(vt_preprocess_from_timm(&p, config, &err), VT_OK);
             json_decref(config);
-            if (vt_preprocess_run(&p, pixels, &image, 16, width, &err))
+            if (vt_preprocess_run(&p, pixels, &image, 16, width, vt_kernels_at(0), &err))
                 fail_msg("%s: %s", modes[i], err.message);
         }
     free(image.pixels);

@@ -26,6 +26,21 @@ typedef enum vt_activation {
     VT_ACT_COUNT
 } vt_activation;
 
+/* Resizing is in fixed point: 8 bits of the result, and 2 because a filter's negative lobes carry a
+ * sum out of range, leave 22 for the weights. Weights come in whole groups, and a row is read up to
+ * VT_RESIZE_SLACK bytes past its last pixel. */
+enum { VT_RESIZE_BITS = 32 - 8 - 2, VT_RESIZE_GROUP = 4, VT_RESIZE_SLACK = 16 };
+
+/* Which pixels of a row or column make up each of `count` others: number i is the sum over
+ * j < length[i] of pixel first[i] + j times weight i * room + j. */
+typedef struct vt_taps {
+    size_t count;
+    size_t room; /* a multiple of VT_RESIZE_GROUP; weights from length[i] on are zero */
+    size_t *first, *length;
+    int32_t *fixed; /* 1.0 is 2^VT_RESIZE_BITS; or NULL */
+    float *single;  /* or NULL */
+} vt_taps;
+
 typedef struct vt_kernels {
     const char *name; /* "avx512", "avx2", "neon", "scalar" */
 
@@ -79,6 +94,15 @@ typedef struct vt_kernels {
     void (*bf16_to_f32)(float *out, const uint16_t *in, size_t n);
     void (*f32_to_f16)(uint16_t *out, const float *in, size_t n);
     void (*f32_to_bf16)(uint16_t *out, const float *in, size_t n);
+
+    /* Rows of packed 8-bit RGB, each resized along x; all tables give the same bytes. Reads
+     * VT_RESIZE_SLACK bytes past the pixels of a row, whatever they are; writes the taps' pixels
+     * only. */
+    void (*resize_rows)(uint8_t *out, size_t out_stride, const uint8_t *in, size_t in_stride,
+                        size_t num_rows, const vt_taps *taps);
+    /* One row along y: `count` bytes, each the sum of a column weighted, rounded and clipped. */
+    void (*resize_columns)(uint8_t *out, const uint8_t *in, size_t stride, size_t count,
+                           const int32_t *weights, size_t num_weights);
 } vt_kernels;
 
 /* The table of that name, or the fastest that this processor has for NULL. VT_ERR_UNSUPPORTED when

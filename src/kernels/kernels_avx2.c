@@ -13,7 +13,9 @@ enum { TILE_ROWS = 6, TILE_VECS = 2 };
 
 #include "kernels/kernels_gemm.inc.h"
 #include "kernels/kernels_peak.inc.h"
+#include "kernels/kernels_resize.inc.h"
 #include "kernels/kernels_rows.inc.h"
+#include "kernels/resize_avx2.inc.h"
 
 const vt_kernels vt_kernels_avx2 = {
     .name = "avx2",
@@ -37,6 +39,8 @@ const vt_kernels vt_kernels_avx2 = {
     .bf16_to_f32 = bf16_to_f32,
     .f32_to_f16 = f32_to_f16,
     .f32_to_bf16 = f32_to_bf16,
+    .resize_rows = resize_rows_avx2,
+    .resize_columns = resize_columns_u8,
 };
 
 #else

@@ -13,6 +13,7 @@ enum { TILE_ROWS = 6, TILE_VECS = 4 };
 
 #include "kernels/kernels_gemm.inc.h"
 #include "kernels/kernels_peak.inc.h"
+#include "kernels/kernels_resize.inc.h"
 #include "kernels/kernels_rows.inc.h"
 
 const vt_kernels vt_kernels_neon = {
@@ -37,6 +38,8 @@ const vt_kernels vt_kernels_neon = {
     .bf16_to_f32 = bf16_to_f32,
     .f32_to_f16 = f32_to_f16,
     .f32_to_bf16 = f32_to_bf16,
+    .resize_rows = resize_rows_u8,
+    .resize_columns = resize_columns_u8,
 };
 
 #else

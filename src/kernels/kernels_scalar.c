@@ -8,6 +8,8 @@
 
 #include "kernels/tables.h"
 
+#include "kernels/kernels_resize.inc.h"
+
 /* Small enough for the 16 registers of SSE2, to which compilers vectorise the loops over a panel.
  */
 enum { TILE_ROWS = 4, NR = 8 };
@@ -286,4 +288,6 @@ const vt_kernels vt_kernels_scalar = {
     .bf16_to_f32 = bf16_to_f32,
     .f32_to_f16 = f32_to_f16,
     .f32_to_bf16 = f32_to_bf16,
+    .resize_rows = resize_rows_u8,
+    .resize_columns = resize_columns_u8,
 };

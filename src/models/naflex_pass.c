@@ -29,7 +29,8 @@ vt_status vt_session_fit_size(const vt_session *session, const vt_image *image, 
 
 vt_status vt_session_preprocess_to(const vt_session *session, float *pixels, const vt_image *image,
                                    size_t height, size_t width, vt_error *err) {
-    return vt_preprocess_run(&session->model->config.preprocess, pixels, image, height, width, err);
+    return vt_preprocess_run(&session->model->config.preprocess, pixels, image, height, width,
+                             session->model->kernels, err);
 }
 
 size_t vt_session_picture_floats(const vt_session *session) {

@@ -174,7 +174,8 @@ vt_status vt_session_preprocess(const vt_session *session, float *pixels, const 
     if (!session->model->config.has_vision)
         return vt_fail(err, VT_ERR_UNSUPPORTED, "this model takes no pictures");
     vt_session_input_size(session, &height, &width);
-    return vt_preprocess_run(&session->model->config.preprocess, pixels, image, height, width, err);
+    return vt_preprocess_run(&session->model->config.preprocess, pixels, image, height, width,
+                             session->model->kernels, err);
 }
 
 /* ---- running -----------------------------------------------------------------------------------

@@ -157,7 +157,8 @@ static void to_planes(float *pixels, const uint8_t *bytes, const vt_preprocess *
 }
 
 static vt_status run_u8(const vt_preprocess *config, const geometry *g, float *pixels,
-                        const vt_image *image, size_t height, size_t width, vt_error *err) {
+                        const vt_image *image, size_t height, size_t width,
+                        const vt_kernels *kernels, vt_error *err) {
     size_t area, bytes;
     if (!vt_mul_size(height, width, &area) || !vt_mul_size(area, 3, &bytes))
         return vt_fail(err, VT_ERR_LIMIT, "input of %zux%zu pixels", height, width);
@@ -168,7 +169,8 @@ static vt_status run_u8(const vt_preprocess *config, const geometry *g, float *p
         for (size_t i = 0; i < bytes; i++)
             canvas[i] = config->fill[i % 3];
     uint8_t *at = canvas + 3 * (g->pad_top * width + g->pad_left);
-    const vt_status status = vt_resize_u8(at, 3 * width, image, &g->window, g->filter, err);
+    const vt_status status =
+        vt_resize_u8(at, 3 * width, image, &g->window, g->filter, kernels, err);
     if (!status)
         to_planes(pixels, canvas, config, area);
     vt_free(canvas);
@@ -202,14 +204,14 @@ static vt_status run_f32(const vt_preprocess *config, const geometry *g, float *
 }
 
 vt_status vt_preprocess_run(const vt_preprocess *config, float *pixels, const vt_image *image,
-                            size_t height, size_t width, vt_error *err) {
+                            size_t height, size_t width, const vt_kernels *kernels, vt_error *err) {
     geometry g;
     const vt_status status = plan_geometry(&g, config, image, height, width, err);
     if (status)
         return status;
     if (config->rescale == VT_RESCALE_FLOAT && config->fit != VT_FIT_NONE)
         return run_f32(config, &g, pixels, image, height, width, err);
-    return run_u8(config, &g, pixels, image, height, width, err);
+    return run_u8(config, &g, pixels, image, height, width, kernels, err);
 }
 
 /* ---- in words ----------------------------------------------------------------------------- */

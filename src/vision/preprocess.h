@@ -64,7 +64,7 @@ vt_status vt_preprocess_from_hf(vt_preprocess *out, const json_t *preprocessor_c
  * scales the resize with it. Not for VT_FIT_NAFLEX unless the caller asks vt_naflex_size for the
  * size first: the picture is then stretched to it. */
 vt_status vt_preprocess_run(const vt_preprocess *config, float *pixels, const vt_image *image,
-                            size_t height, size_t width, vt_error *err);
+                            size_t height, size_t width, const vt_kernels *kernels, vt_error *err);
 
 /* One line: "resize short edge to 142 (bicubic), centre crop 128x128, mean 0.5 0.5 0.5, std 0.5 0.5
  * 0.5". Cut to `size` bytes with its terminating zero. */

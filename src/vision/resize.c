@@ -7,20 +7,7 @@
 #include "base/error.h"
 #include "base/memory.h"
 
-/* The integer loops below are the hot ones. Compiled once more for AVX2 where the loader can
- * choose; sums of integers come out the same in any order. */
-#if defined(__x86_64__) && defined(__linux__) && defined(__GLIBC__) && defined(__GNUC__) &&        \
-    !defined(__clang__)
-#define HOT __attribute__((target_clones("avx2", "default")))
-#else
-#define HOT
-#endif
-
-enum {
-    CHANNELS = 3,
-    /* 8 bits of the result, and 2 because a kernel's negative lobes carry the sum out of range. */
-    PRECISION_BITS = 32 - 8 - 2
-};
+enum { CHANNELS = 3 };
 
 static const double PI = 3.14159265358979323846;
 
@@ -93,32 +80,24 @@ vt_resize_window vt_resize_whole(size_t height, size_t width) {
 
 /* ---- taps --------------------------------------------------------------------------------- */
 
-/* Which source pixels make up output pixel i of one axis, and by which weights. */
-typedef struct taps {
-    size_t count; /* output pixels */
-    size_t room;  /* weights kept for each */
-    size_t *first, *length;
-    int32_t *fixed; /* [count][room], 1.0 being 2^PRECISION_BITS; or NULL */
-    float *single;  /* [count][room]; or NULL */
-} taps;
-
 /* One axis of a resize: outputs `begin` to `begin + count` of `out_size`. */
 typedef struct resize_axis {
     size_t in_size, out_size, begin, count;
 } resize_axis;
 
-static void taps_free(taps *t) {
+static void taps_free(vt_taps *t) {
     vt_free(t->first);
     vt_free(t->length);
     vt_free(t->fixed);
     vt_free(t->single);
-    *t = (taps){0};
+    *t = (vt_taps){0};
 }
 
-static vt_status taps_alloc(taps *t, const resize_axis *axis, double support, bool fixed,
+static vt_status taps_alloc(vt_taps *t, const resize_axis *axis, double support, bool fixed,
                             vt_error *err) {
     size_t room = 2 * (size_t)ceil(support) + 1, total;
-    *t = (taps){.count = axis->count, .room = room};
+    room = (room + VT_RESIZE_GROUP - 1) / VT_RESIZE_GROUP * VT_RESIZE_GROUP;
+    *t = (vt_taps){.count = axis->count, .room = room};
     if (!vt_mul_size(room, axis->count, &total))
         return vt_fail(err, VT_ERR_LIMIT, "resize from %zu to %zu pixels", axis->in_size,
                        axis->out_size);
@@ -135,7 +114,7 @@ static vt_status taps_alloc(taps *t, const resize_axis *axis, double support, bo
 }
 
 /* Source pixels whose centres lie within `support` of `center`. The +0.5 rounds. */
-static void set_range(taps *t, size_t i, double center, double support, size_t in_size) {
+static void set_range(vt_taps *t, size_t i, double center, double support, size_t in_size) {
     const double low = center - support + 0.5, high = center + support + 0.5;
     const size_t first = low > 0 ? (size_t)low : 0;
     const size_t end = high < (double)in_size ? (size_t)high : in_size;
@@ -145,11 +124,11 @@ static void set_range(taps *t, size_t i, double center, double support, size_t i
 
 /* Resample.c: precompute_coeffs and normalize_coeffs_8bpc. The weights are summed in order, as
  * there, because their sum decides the last bit. `scratch` holds `room` weights. */
-static void compute_fixed(taps *t, const resize_axis *axis, const filter_kernel *kernel,
+static void compute_fixed(vt_taps *t, const resize_axis *axis, const filter_kernel *kernel,
                           double *scratch) {
     const double scale = (double)axis->in_size / (double)axis->out_size;
     const double stretch = scale < 1 ? 1 : scale;
-    const double one = 1 << PRECISION_BITS;
+    const double one = 1 << VT_RESIZE_BITS;
     for (size_t i = 0; i < t->count; i++) {
         const double center = ((double)(axis->begin + i) + 0.5) * scale;
         set_range(t, i, center, kernel->support * stretch, axis->in_size);
@@ -168,7 +147,7 @@ static void compute_fixed(taps *t, const resize_axis *axis, const filter_kernel 
 
 /* The same in single precision, as torch does: aten/src/ATen/native/cpu/UpSampleKernel.cpp,
  * HelperInterpBase::_compute_weights_aa. */
-static void compute_single(taps *t, const resize_axis *axis, const filter_kernel *kernel) {
+static void compute_single(vt_taps *t, const resize_axis *axis, const filter_kernel *kernel) {
     const float scale = (float)axis->in_size / (float)axis->out_size;
     const float stretch = scale < 1 ? 1 : scale;
     const float support = (float)kernel->support * stretch;
@@ -189,7 +168,7 @@ static void compute_single(taps *t, const resize_axis *axis, const filter_kernel
     }
 }
 
-static vt_status taps_create(taps *t, const resize_axis *axis, vt_filter filter, bool fixed,
+static vt_status taps_create(vt_taps *t, const resize_axis *axis, vt_filter filter, bool fixed,
                              vt_error *err) {
     const filter_kernel *kernel = &FILTERS[filter];
     const double scale = (double)axis->in_size / (double)axis->out_size;
@@ -221,81 +200,38 @@ typedef struct rows {
     size_t stride;
 } rows;
 
-static inline uint8_t clip(int32_t sum) {
-    const int32_t value = sum >> PRECISION_BITS; /* arithmetic: every compiler we know */
-    return (uint8_t)(value < 0 ? 0 : value > 255 ? 255 : value);
+/* The last rows of a picture, from row `from` on, one by one in a buffer that may be read past its
+ * end. */
+static vt_status resize_last_rows(uint8_t *out, size_t out_stride, rows in, size_t from, size_t to,
+                                  const vt_taps *t, const vt_kernels *kernels, vt_error *err) {
+    const size_t bytes = CHANNELS * (t->first[t->count - 1] + t->length[t->count - 1]);
+    uint8_t *row = vt_calloc(bytes + VT_RESIZE_SLACK, 1);
+    if (!row)
+        return vt_fail_memory(err, "resize row", bytes);
+    for (size_t y = from; y < to; y++) {
+        memcpy(row, in.pixels + y * in.stride, bytes);
+        kernels->resize_rows(out + y * out_stride, out_stride, row, bytes, 1, t);
+    }
+    vt_free(row);
+    return VT_OK;
 }
 
-enum { LANES = 4 };
-
-/* One row along x. `row` holds four bytes a pixel, the fourth unused, so that a pixel is one
- * vector. */
-HOT static void filter_row_u8(uint8_t *out, const uint8_t *row, const taps *t) {
-    for (size_t i = 0; i < t->count; i++) {
-        const uint8_t *in = row + LANES * t->first[i];
-        const int32_t *weights = t->fixed + i * t->room;
-        int32_t sum[LANES];
-        for (size_t c = 0; c < LANES; c++)
-            sum[c] = 1 << (PRECISION_BITS - 1);
-        for (size_t j = 0; j < t->length[i]; j++)
-            for (size_t c = 0; c < LANES; c++)
-                sum[c] += weights[j] * in[LANES * j + c];
-        for (size_t c = 0; c < CHANNELS; c++)
-            out[CHANNELS * i + c] = clip(sum[c]);
-    }
-}
-
-/* One row along y: `count` bytes, each the weighted sum of a column, a cache line or two at a time
- * so that the sums stay in registers. */
-HOT static void filter_column_u8(uint8_t *out, rows in, size_t count, const int32_t *weights,
-                                 size_t num_weights) {
-    enum { BLOCK = 32 };
-    size_t x = 0;
-    for (; x + BLOCK <= count; x += BLOCK) {
-        int32_t sum[BLOCK];
-        for (size_t b = 0; b < BLOCK; b++)
-            sum[b] = 1 << (PRECISION_BITS - 1);
-        for (size_t j = 0; j < num_weights; j++)
-            for (size_t b = 0; b < BLOCK; b++)
-                sum[b] += weights[j] * in.pixels[j * in.stride + x + b];
-        for (size_t b = 0; b < BLOCK; b++)
-            out[x + b] = clip(sum[b]);
-    }
-    for (; x < count; x++) {
-        int32_t sum = 1 << (PRECISION_BITS - 1);
-        for (size_t j = 0; j < num_weights; j++)
-            sum += weights[j] * in.pixels[j * in.stride + x];
-        out[x] = clip(sum);
-    }
-}
-
-static void widen_row(uint8_t *out, const uint8_t *in, size_t width) {
-    for (size_t x = 0; x < width; x++) {
-        out[LANES * x + 0] = in[CHANNELS * x + 0];
-        out[LANES * x + 1] = in[CHANNELS * x + 1];
-        out[LANES * x + 2] = in[CHANNELS * x + 2];
-        out[LANES * x + 3] = 0;
-    }
-}
-
-static vt_status horizontal_u8(uint8_t *out, size_t out_stride, rows in, size_t num_rows,
-                               const resize_axis *axis, vt_filter filter, vt_error *err) {
-    taps t;
+/* Rows `first` to `first + num_rows` of the picture along x. */
+static vt_status horizontal_u8(uint8_t *out, size_t out_stride, const vt_image *image, size_t first,
+                               size_t num_rows, const resize_axis *axis, vt_filter filter,
+                               const vt_kernels *kernels, vt_error *err) {
+    vt_taps t;
     vt_status status = taps_create(&t, axis, filter, true, err);
     if (status)
         return status;
-    const size_t begin = t.first[0], end = t.first[t.count - 1] + t.length[t.count - 1];
-    uint8_t *row = vt_malloc(axis->in_size, LANES);
-    if (row) {
-        for (size_t y = 0; y < num_rows; y++) {
-            const uint8_t *from = in.pixels + y * in.stride + CHANNELS * begin;
-            widen_row(row + LANES * begin, from, end - begin);
-            filter_row_u8(out + y * out_stride, row, &t);
-        }
-    } else {
-        status = vt_fail_memory(err, "resize row", LANES * axis->in_size);
-    }
-    vt_free(row);
+    /* Rows of which VT_RESIZE_SLACK bytes more lie within the picture. */
+    const size_t margin = (VT_RESIZE_SLACK + image->stride - 1) / image->stride;
+    const size_t safe = image->height > first + margin ? image->height - first - margin : 0;
+    const size_t in_place = safe < num_rows ? safe : num_rows;
+    const rows in = {image->pixels + first * image->stride, image->stride};
+    kernels->resize_rows(out, out_stride, in.pixels, in.stride, in_place, &t);
+    if (in_place < num_rows)
+        status = resize_last_rows(out, out_stride, in, in_place, num_rows, &t, kernels, err);
     taps_free(&t);
     return status;
 }
@@ -304,21 +240,20 @@ static vt_status horizontal_u8(uint8_t *out, size_t out_stride, rows in, size_t 
  * The first goes over those rows only that the second reads. */
 static vt_status resample_u8(uint8_t *out, size_t out_stride, const vt_image *image,
                              const resize_axis *across, const resize_axis *down, vt_filter filter,
-                             vt_error *err) {
+                             const vt_kernels *kernels, vt_error *err) {
     const size_t row_bytes = CHANNELS * across->count;
     rows in = {image->pixels + CHANNELS * across->begin, image->stride};
     const bool keep_width = across->in_size == across->out_size;
     if (down->in_size == down->out_size) {
-        if (!keep_width) {
-            const rows all = {image->pixels + down->begin * image->stride, image->stride};
-            return horizontal_u8(out, out_stride, all, down->count, across, filter, err);
-        }
+        if (!keep_width)
+            return horizontal_u8(out, out_stride, image, down->begin, down->count, across, filter,
+                                 kernels, err);
         for (size_t y = 0; y < down->count; y++)
             memcpy(out + y * out_stride, in.pixels + (down->begin + y) * in.stride, row_bytes);
         return VT_OK;
     }
 
-    taps t;
+    vt_taps t;
     vt_status status = taps_create(&t, down, filter, true, err);
     if (status)
         return status;
@@ -327,15 +262,16 @@ static vt_status resample_u8(uint8_t *out, size_t out_stride, const vt_image *im
     uint8_t *between = NULL;
     in.pixels += first * in.stride;
     if (!keep_width) {
-        const rows needed = {image->pixels + first * image->stride, image->stride};
         between = vt_malloc(num_rows, row_bytes);
-        status = between ? horizontal_u8(between, row_bytes, needed, num_rows, across, filter, err)
+        status = between ? horizontal_u8(between, row_bytes, image, first, num_rows, across, filter,
+                                         kernels, err)
                          : vt_fail_memory(err, "resize rows", row_bytes);
         in = (rows){between, row_bytes};
     }
     for (size_t y = 0; !status && y < t.count; y++) {
-        const rows from = {in.pixels + (t.first[y] - first) * in.stride, in.stride};
-        filter_column_u8(out + y * out_stride, from, row_bytes, t.fixed + y * t.room, t.length[y]);
+        const uint8_t *from = in.pixels + (t.first[y] - first) * in.stride;
+        kernels->resize_columns(out + y * out_stride, from, in.stride, row_bytes,
+                                t.fixed + y * t.room, t.length[y]);
     }
     vt_free(between);
     taps_free(&t);
@@ -391,19 +327,21 @@ static vt_status window_axes(resize_axis *across, resize_axis *down, const vt_im
 }
 
 vt_status vt_resize_u8(uint8_t *out, size_t out_stride, const vt_image *image,
-                       const vt_resize_window *window, vt_filter filter, vt_error *err) {
+                       const vt_resize_window *window, vt_filter filter, const vt_kernels *kernels,
+                       vt_error *err) {
     resize_axis across, down;
     const vt_status status = window_axes(&across, &down, image, window, err);
     if (status)
         return status;
     if (filter == VT_FILTER_NEAREST)
         return nearest_u8(out, out_stride, image, &across, &down, err);
-    return resample_u8(out, out_stride, image, &across, &down, filter, err);
+    return resample_u8(out, out_stride, image, &across, &down, filter, kernels, err);
 }
 
 /* ---- floats ------------------------------------------------------------------------------- */
 
-static void filter_row_f32(float *out, const uint8_t *row, const float levels[256], const taps *t) {
+static void filter_row_f32(float *out, const uint8_t *row, const float levels[256],
+                           const vt_taps *t) {
     for (size_t i = 0; i < t->count; i++) {
         const uint8_t *in = row + CHANNELS * t->first[i];
         const float *weights = t->single + i * t->room;
@@ -424,7 +362,7 @@ static void filter_column_f32(float *out, const float *in, size_t count, const f
 }
 
 static vt_status resample_f32(float *out, const vt_image *image, const float levels[256],
-                              const taps *across, const taps *down, vt_error *err) {
+                              const vt_taps *across, const vt_taps *down, vt_error *err) {
     const size_t row_size = CHANNELS * across->count;
     const size_t first = down->first[0];
     const size_t num_rows = down->first[down->count - 1] + down->length[down->count - 1] - first;
@@ -446,7 +384,7 @@ static vt_status resample_f32(float *out, const vt_image *image, const float lev
 vt_status vt_resize_f32(float *out, const vt_image *image, const float levels[256],
                         const vt_resize_window *window, vt_filter filter, vt_error *err) {
     resize_axis across, down;
-    taps columns, lines;
+    vt_taps columns, lines;
     if (filter != VT_FILTER_BILINEAR && filter != VT_FILTER_BICUBIC)
         return vt_fail(err, VT_ERR_UNSUPPORTED, "%s resize of floats", vt_filter_name(filter));
     vt_status status = window_axes(&across, &down, image, window, err);

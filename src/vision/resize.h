@@ -10,7 +10,7 @@
 #ifndef VT_VISION_RESIZE_H
 #define VT_VISION_RESIZE_H
 
-#include "vitrine.h"
+#include "kernels/kernels.h"
 
 /* Numbered as PIL.Image.Resampling, which is what preprocessor_config.json writes. */
 typedef enum vt_filter {
@@ -36,9 +36,10 @@ typedef struct vt_resize_window {
 /* All of the resized picture. */
 vt_resize_window vt_resize_whole(size_t height, size_t width);
 
-/* out[height][out_stride bytes], RGB. */
+/* out[height][out_stride bytes], RGB. All kernels give the same bytes. */
 vt_status vt_resize_u8(uint8_t *out, size_t out_stride, const vt_image *image,
-                       const vt_resize_window *window, vt_filter filter, vt_error *err);
+                       const vt_resize_window *window, vt_filter filter, const vt_kernels *kernels,
+                       vt_error *err);
 
 /* out[height][width][3], each byte having been looked up in `levels` first (rescaling before the
  * resize, as DINOv3's processor does). VT_FILTER_BILINEAR and VT_FILTER_BICUBIC only. */
