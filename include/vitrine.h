@@ -85,6 +85,9 @@ typedef struct vt_image {
     size_t width, height;
     size_t stride; /* bytes from one row to the next, at least 3 * width */
     uint8_t *pixels;
+    /* Of the picture in the file, upright: larger than width and height where it was shrunk on load.
+     * What preprocessing resizes to follows from these. 0: the same. */
+    size_t full_width, full_height;
 } vt_image;
 
 typedef struct vt_image_options {
@@ -95,6 +98,10 @@ typedef struct vt_image_options {
     bool use_background;    /* false: white */
     bool drop_alpha;        /* keep the colours under the alpha, as Pillow's convert("RGB") does */
     bool ignore_orientation; /* leave the pixels as stored, whatever EXIF says */
+    /* Shrink on load: a JPEG is decoded at 1/8, 1/4 or 1/2 of its size where that leaves at least so many
+     * pixels in each direction, which takes less time and memory. Both 0: at its full size. Other formats
+     * and smaller pictures are not affected. max_pixels is of the picture in the file. */
+    size_t min_width, min_height;
 } vt_image_options;
 #define VT_IMAGE_OPTIONS_INIT {.struct_size = sizeof(vt_image_options)}
 
@@ -306,6 +313,12 @@ void vt_session_input_size(const vt_session *session, size_t *height, size_t *wi
  * session's workspace, so that several threads may preprocess for one session. */
 vt_status vt_session_preprocess(const vt_session *session, float *pixels, const vt_image *image,
                                 vt_error *err);
+
+/* What to set vt_image_options.min_height and min_width to for this session: twice the size that its
+ * preprocessing resizes to, so that resizing still does the last halving. Scores then differ from those of
+ * exact decoding by about as much as those of the same picture saved as a JPEG of another quality
+ * (docs/SPEED.md). 0 and 0 where nothing is resized. */
+void vt_session_shrink_size(const vt_session *session, size_t *min_height, size_t *min_width);
 
 /* Hands each stage of a forward pass to `fn` as it is computed, all tokens of it. Names: pos, embeddings, block0,
  * block1, …, features, pooled, logits (docs/CLI.md, `dump`). Valid during the call only. */

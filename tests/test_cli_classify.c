@@ -278,6 +278,31 @@ static void test_standard_input(void **state) {
     assert_int_equal(strncmp(ran.err, "vitrine: standard input: ", 25), 0);
 }
 
+/* The model resizes to 53 or so: a quarter of the photograph is enough. Its own size is what is
+ * printed. */
+static void test_shrink_on_load(void **state) {
+    vt_prediction best[TOP], exact[TOP];
+    vt_image_options quarter = VT_IMAGE_OPTIONS_INIT;
+    char expected[1024] = "";
+    (void)state;
+    quarter.min_width = quarter.min_height = 107;
+    classify("rocket.jpg", NULL, NULL, exact);
+    classify("rocket.jpg", NULL, &quarter, best);
+    assert_true(best[0].score != exact[0].score);
+    snprintf(expected, sizeof expected, "image,width,height,rank,index,label,score\n");
+    append_csv(expected, sizeof expected, "rocket.jpg", "640,427", best);
+    command_run(&ran, NULL, "classify", "-mmodel", "-k3", "--shrink-on-load", "--format=csv",
+                "rocket.jpg", NULL);
+    assert_ran(&ran, 0, expected, "");
+    command_run(&ran, NULL, "embed", "-mmodel", "--shrink-on-load", "--format=json", "rocket.jpg",
+                NULL);
+    assert_int_equal(ran.code, 0);
+    char *shrunk = strdup(ran.out);
+    command_run(&ran, NULL, "embed", "-mmodel", "--format=json", "rocket.jpg", NULL);
+    assert_string_not_equal(ran.out, shrunk);
+    free(shrunk);
+}
+
 static void test_options_reach_the_library(void **state) {
     vt_prediction best[TOP];
     vt_session_options wide = VT_SESSION_OPTIONS_INIT;
@@ -380,7 +405,7 @@ int main(void) {
         cmocka_unit_test(test_folders),        cmocka_unit_test(test_lists),
         cmocka_unit_test(test_standard_input), cmocka_unit_test(test_options_reach_the_library),
         cmocka_unit_test(test_labels),         cmocka_unit_test(test_model_errors),
-        cmocka_unit_test(test_bundled_model),
+        cmocka_unit_test(test_bundled_model),  cmocka_unit_test(test_shrink_on_load),
     };
     int failed = cmocka_run_group_tests(tests, command_workspace, command_cleanup);
     command_free(&ran);

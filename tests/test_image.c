@@ -17,6 +17,7 @@
 #include "base/mapfile.h"
 #include "formats/decoders.h"
 #include "formats/image.h"
+#include "vision/resize.h"
 
 #define PRIMITIVES VT_TEST_DATA "/golden/primitives/"
 #define IMAGES VT_TEST_DATA "/images/"
@@ -151,6 +152,124 @@ static void test_older_options(void **state) {
     assert_same(&found, &expected, "rgba8.png");
     vt_image_free(&found);
     vt_image_free(&expected);
+}
+
+/* ---- shrink on load ----------------------------------------------------------------------- */
+
+typedef struct shrunk {
+    const char *name;
+    size_t min_width, min_height, width, height; /* upright */
+} shrunk;
+
+static void check_shrunk(const shrunk *expected, bool ignore_orientation, size_t full_width,
+                         size_t full_height) {
+    vt_image_options options = VT_IMAGE_OPTIONS_INIT;
+    options.min_width = expected->min_width;
+    options.min_height = expected->min_height;
+    options.ignore_orientation = ignore_orientation;
+    vt_image image = read_image(IMAGES, expected->name, &options);
+    if (image.width != expected->width || image.height != expected->height)
+        fail_msg("%s, at least %zux%zu: %zux%zu", expected->name, expected->min_width,
+                 expected->min_height, image.width, image.height);
+    assert_int_equal(image.full_width, full_width);
+    assert_int_equal(image.full_height, full_height);
+    vt_image_free(&image);
+}
+
+/* 1/8, 1/4 or 1/2, sizes rounded up, that has the pixels; or the whole. */
+static void test_shrunk_size(void **state) {
+    (void)state;
+    static const shrunk cases[] = {
+        {"baseline420.jpg", 1, 1, 9, 6},
+        {"baseline420.jpg", 9, 6, 9, 6},
+        {"baseline420.jpg", 10, 6, 17, 12},
+        {"baseline420.jpg", 9, 7, 17, 12},
+        {"baseline444.jpg", 17, 12, 17, 12},
+        {"baseline444.jpg", 18, 0, 34, 23},
+        {"progressive.jpg", 0, 13, 34, 23},
+        {"gray.jpg", 34, 23, 34, 23},
+        {"cmyk.jpg", 30, 20, 34, 23},
+        {"ycck.jpg", 8, 5, 9, 6},
+        {"baseline420.jpg", 35, 1, 67, 45},
+        {"baseline420.jpg", 1, 24, 67, 45},
+        {"baseline420.jpg", 1000, 1, 67, 45},
+        {"baseline420.jpg", 0, 0, 67, 45},
+        {"cmyk.jpg", SIZE_MAX, SIZE_MAX, 67, 45},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+        check_shrunk(&cases[i], false, 67, 45);
+    /* Only JPEG. */
+    check_shrunk(&(shrunk){"rgb8.png", 1, 1, 19, 13}, false, 19, 13);
+    check_shrunk(&(shrunk){"lossless.webp", 1, 1, 19, 13}, false, 19, 13);
+}
+
+/* Stored 19x13; the size asked for is that of the picture as it is to be seen. */
+static void test_shrunk_orientation(void **state) {
+    (void)state;
+    for (char orientation = '1'; orientation <= '8'; orientation++) {
+        char name[] = "orientation?.jpg";
+        name[strlen("orientation")] = orientation;
+        const bool on_its_side = orientation >= '5';
+        const shrunk lying = {name, 10, 7, 10, 7}, standing = {name, 7, 10, 7, 10};
+        check_shrunk(on_its_side ? &standing : &lying, false, on_its_side ? 13 : 19,
+                     on_its_side ? 19 : 13);
+        check_shrunk(&lying, true, 19, 13);
+    }
+}
+
+static double mean_difference(const vt_image *a, const vt_image *b) {
+    double sum = 0;
+    assert_int_equal(a->width, b->width);
+    assert_int_equal(a->height, b->height);
+    for (size_t y = 0; y < a->height; y++)
+        for (size_t i = 0; i < 3 * a->width; i++)
+            sum += abs(a->pixels[y * a->stride + i] - b->pixels[y * b->stride + i]);
+    return sum / (double)(3 * a->width * a->height);
+}
+
+/* A shrunk photograph is about the whole one averaged over squares. */
+static void test_shrunk_pixels(void **state) {
+    (void)state;
+    const char *folder = VT_SOURCE_DIR "/images/photos/", *name = "hubble_deep_field.jpg";
+    vt_image whole = read_image(folder, name, NULL);
+    for (size_t shrink = 2; shrink <= 8; shrink *= 2) {
+        vt_image_options options = VT_IMAGE_OPTIONS_INIT;
+        options.min_width = whole.width / shrink;
+        options.min_height = whole.height / shrink;
+        vt_image found = read_image(folder, name, &options);
+        vt_image averaged = {.width = whole.width / shrink, .height = whole.height / shrink};
+        averaged.stride = 3 * averaged.width;
+        averaged.pixels = malloc(averaged.stride * averaged.height);
+        const vt_resize_window all = vt_resize_whole(averaged.height, averaged.width);
+        assert_int_equal(vt_resize_u8(averaged.pixels, averaged.stride, &whole, &all, VT_FILTER_BOX,
+                                      vt_kernels_at(0), NULL),
+                         VT_OK);
+        const double difference = mean_difference(&found, &averaged);
+        if (difference > 1.5)
+            fail_msg("1/%zu: %.3f levels", shrink, difference);
+        free(averaged.pixels);
+        vt_image_free(&found);
+    }
+    vt_image_free(&whole);
+}
+
+/* The limit is on the picture in the file, and a cut one is refused at any scale. */
+static void test_shrunk_refused(void **state) {
+    (void)state;
+    vt_image_options options = VT_IMAGE_OPTIONS_INIT;
+    options.min_width = options.min_height = 1;
+    options.max_pixels = 13 * 19 - 1;
+    check_refused("orientation1.jpg", &options, VT_ERR_LIMIT,
+                  ": image of 19x13 pixels is over the limit of 246 pixels");
+    options.max_pixels = 0;
+    vt_mapfile file;
+    vt_image image;
+    vt_error err = {0};
+    assert_int_equal(vt_mapfile_open(&file, IMAGES "baseline420.jpg", 0, &err), VT_OK);
+    assert_int_equal(vt_image_decode(&image, file.data, file.size - 40, &options, &err),
+                     VT_ERR_FORMAT);
+    assert_non_null(strstr(err.message, "truncated"));
+    vt_mapfile_close(&file);
 }
 
 /* ---- what is no image --------------------------------------------------------------------- */
@@ -335,6 +454,10 @@ int main(void) {
         cmocka_unit_test(test_ignore_orientation),
         cmocka_unit_test(test_limits),
         cmocka_unit_test(test_older_options),
+        cmocka_unit_test(test_shrunk_size),
+        cmocka_unit_test(test_shrunk_orientation),
+        cmocka_unit_test(test_shrunk_pixels),
+        cmocka_unit_test(test_shrunk_refused),
         cmocka_unit_test(test_not_images),
         cmocka_unit_test(test_files),
         cmocka_unit_test(test_standard_input),

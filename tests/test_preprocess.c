@@ -30,7 +30,8 @@ static vt_image read_primitive(const char *name) {
 
 /* A picture of one colour. */
 static vt_image flat_image(size_t height, size_t width, uint8_t value) {
-    vt_image image = {width, height, 3 * width, malloc(3 * width * height)};
+    vt_image image = {.width = width, .height = height, .stride = 3 * width};
+    image.pixels = malloc(3 * width * height);
     assert_non_null(image.pixels);
     memset(image.pixels, value, 3 * width * height);
     return image;

@@ -27,7 +27,7 @@ static vt_image read_primitive(const char *name) {
 
 static vt_image alloc_image(size_t height, size_t width) {
     /* Rows with a gap, so that a stride taken for a width shows. */
-    vt_image image = {width, height, 3 * width + 5, NULL};
+    vt_image image = {.width = width, .height = height, .stride = 3 * width + 5};
     image.pixels = malloc(height * image.stride);
     assert_non_null(image.pixels);
     memset(image.pixels, 0xAA, height * image.stride);
@@ -116,8 +116,11 @@ static void test_windows(void **state) {
             assert_int_equal(
                 vt_resize_u8(cut.pixels, cut.stride, &image, &part, filter, vt_kernels_at(0), &err),
                 VT_OK);
-            const vt_image view = {part.width, part.height, whole.stride,
-                                   whole.pixels + part.top * whole.stride + 3 * part.left};
+            const vt_image view = {.width = part.width,
+                                   .height = part.height,
+                                   .stride = whole.stride,
+                                   .pixels =
+                                       whole.pixels + part.top * whole.stride + 3 * part.left};
             assert_int_equal(count_differences(&cut, &view), 0);
             free(whole.pixels);
             free(cut.pixels);
@@ -224,7 +227,7 @@ static void test_bad_arguments(void **state) {
     vt_error err = {0};
     const vt_resize_window none = {4, 4, 0, 0, 0, 4}, outside = {4, 4, 1, 0, 4, 4};
     const vt_resize_window all = vt_resize_whole(4, 4);
-    const vt_image empty = {0, 3, 0, image.pixels};
+    const vt_image empty = {.height = 3, .pixels = image.pixels};
     assert_int_equal(vt_resize_u8(out, 12, &image, &none, VT_FILTER_BOX, vt_kernels_at(0), &err),
                      VT_ERR_ARGUMENT);
     assert_int_equal(vt_resize_u8(out, 12, &image, &outside, VT_FILTER_BOX, vt_kernels_at(0), &err),

@@ -393,6 +393,40 @@ static void test_classify_is_its_three_steps(void **state) {
     vt_model_close(model);
 }
 
+/* Twice the size of the resize; a photograph decoded so gives about the input that the whole one
+ * does. */
+static void test_shrink_on_load(void **state) {
+    (void)state;
+    vt_error err = {0};
+    vt_image whole, shrunk;
+    vt_image_options options = VT_IMAGE_OPTIONS_INIT;
+    vt_model *model = open_case("timm_vit_token");
+    vt_session *session = create(model, 1, 96, 1);
+    size_t floats = input_floats(session);
+    float *expected = malloc(floats * sizeof *expected), *found = malloc(floats * sizeof *found);
+    assert_true(expected && found);
+    vt_session_shrink_size(session, &options.min_height, &options.min_width);
+    assert_true(options.min_height >= 2 * 96 && options.min_height <= 3 * 96);
+    assert_int_equal(options.min_width, options.min_height);
+    const char *path = VT_SOURCE_DIR "/images/photos/hubble_deep_field.jpg"; /* 1000x872 */
+    expect_ok(vt_image_read(&whole, path, NULL, &err), &err);
+    expect_ok(vt_image_read(&shrunk, path, &options, &err), &err);
+    assert_int_equal(shrunk.width, 250);
+    assert_int_equal(shrunk.full_width, whole.width);
+    expect_ok(vt_session_preprocess(session, expected, &whole, &err), &err);
+    expect_ok(vt_session_preprocess(session, found, &shrunk, &err), &err);
+    double sum = 0;
+    for (size_t i = 0; i < floats; i++)
+        sum += fabs((double)found[i] - (double)expected[i]);
+    assert_true(sum / (double)floats < 0.02 && sum > 0);
+    free(found);
+    free(expected);
+    vt_image_free(&shrunk);
+    vt_image_free(&whole);
+    vt_session_destroy(session);
+    vt_model_close(model);
+}
+
 static void test_no_classifier(void **state) {
     (void)state;
     uint8_t bytes[12] = {0};
@@ -425,6 +459,7 @@ int main(void) {
         cmocka_unit_test(test_softmax_of_large_logits),
         cmocka_unit_test(test_multi_label_scores_are_sigmoids),
         cmocka_unit_test(test_classify_is_its_three_steps),
+        cmocka_unit_test(test_shrink_on_load),
         cmocka_unit_test(test_no_classifier),
     };
     return cmocka_run_group_tests_name("sessions", tests, create_temp_dir, remove_temp_dir);

@@ -21,6 +21,7 @@ typedef struct work {
     const settings *settings;
     const vt_model *model;
     vt_session *session;
+    vt_image_options decoding;
     loader *loader;
     report report;
     progress progress;
@@ -132,7 +133,8 @@ static int classify_files(work *w, const file_list *files) {
     w->pixels = allocate(w->batch * pixels_per_picture(w), sizeof *w->pixels);
     w->best = allocate(s->top < w->num_classes ? s->top : w->num_classes, sizeof *w->best);
     report_begin(&w->report, s->format, model_label, w->model);
-    w->loader = loader_start(w->session, &s->image, files->paths, files->count,
+    w->decoding = decoding_options(s, w->session);
+    w->loader = loader_start(w->session, &w->decoding, files->paths, files->count,
                              loader_threads(s, files->count));
     int code = classify_all(w, files);
     loader_stop(w->loader);
@@ -203,6 +205,7 @@ static const option input_rows[] = {
      .parse = parse_text, FIELD(files_from)},
     OPTION_SIZE,
     OPTION_BATCH,
+    OPTION_SHRINK_ON_LOAD,
     OPTION_THREADS,
     {0},
 };

@@ -274,6 +274,7 @@ static const option input_rows[] = {
     OPTION_FILES_FROM,
     OPTION_SIZE,
     OPTION_BATCH,
+    OPTION_SHRINK_ON_LOAD,
     OPTION_THREADS,
     {0},
 };

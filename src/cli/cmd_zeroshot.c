@@ -306,7 +306,7 @@ static const option result_rows[] = {
 };
 
 static const option input_rows[] = {
-    OPTION_FILES_FROM, OPTION_SIZE, OPTION_BATCH, OPTION_THREADS, {0},
+    OPTION_FILES_FROM, OPTION_SIZE, OPTION_BATCH, OPTION_SHRINK_ON_LOAD, OPTION_THREADS, {0},
 };
 
 static const option_group label_options = {"Labels", label_rows};

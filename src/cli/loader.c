@@ -39,8 +39,8 @@ static void prepare(const loader *l, size_t index, picture *p, float *pixels) {
     if (vt_image_read(&image, p->path, l->options, &p->error))
         return;
     double decoded = clock_ms();
-    p->width = image.width;
-    p->height = image.height;
+    p->width = image.full_width;
+    p->height = image.full_height;
     p->decode_ms = decoded - start;
     if (vt_session_preprocess(l->session, pixels, &image, &p->error) == VT_OK)
         p->preprocess_ms = clock_ms() - decoded;

@@ -11,7 +11,7 @@
 typedef struct picture {
     const char *path;
     vt_error error;       /* code VT_OK: it could be read */
-    size_t width, height; /* as decoded */
+    size_t width, height; /* of the picture in the file, upright */
     double decode_ms, preprocess_ms;
 } picture;
 

@@ -90,6 +90,13 @@ int open_session_with_features(vt_session **out, const vt_model *model, const se
     return open_any_session(out, model, s, 0, true, command);
 }
 
+vt_image_options decoding_options(const settings *s, const vt_session *session) {
+    vt_image_options options = s->image;
+    if (s->shrink_on_load)
+        vt_session_shrink_size(session, &options.min_height, &options.min_width);
+    return options;
+}
+
 int open_session_with_text(vt_session **out, const vt_model *model, const settings *s,
                            const char *command) {
     return open_any_session(out, model, s, 1, false, command);

@@ -24,6 +24,9 @@ int open_session_with_text(vt_session **out, const vt_model *model, const settin
 int open_text_session(vt_session **out, const vt_model *model, const settings *s, size_t batch,
                       const char *command);
 
+/* How the pictures of that session are decoded. */
+vt_image_options decoding_options(const settings *s, const vt_session *session);
+
 /* How the failure of a call that takes option values ends the command. */
 int model_failed(const vt_model *model, const vt_error *err, const char *command);
 

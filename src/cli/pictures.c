@@ -7,10 +7,11 @@
 #include "diagnose.h"
 #include "files.h"
 #include "loader.h"
+#include "model.h"
 #include "progress.h"
 
 typedef struct work {
-    const settings *settings;
+    vt_image_options decoding;
     vt_session *session;
     const file_list *files;
     loader *loader; /* NULL: each picture has a size of its own */
@@ -21,6 +22,7 @@ typedef struct work {
     size_t *heights, *widths;
     const float **starts;
     size_t num_failed;
+    bool quiet;
     picture_fn fn;
     void *user;
 } work;
@@ -36,10 +38,10 @@ static void load_any_size(work *w, picture *p, size_t row) {
     vt_image image = {0};
     float *pixels = w->pixels + row * w->floats;
     double start = clock_ms();
-    vt_status status = vt_image_read(&image, p->path, &w->settings->image, &p->error);
+    vt_status status = vt_image_read(&image, p->path, &w->decoding, &p->error);
     p->decode_ms = clock_ms() - start;
-    p->width = image.width;
-    p->height = image.height;
+    p->width = image.full_width;
+    p->height = image.full_height;
     if (!status)
         status =
             vt_session_fit_size(w->session, &image, &w->heights[row], &w->widths[row], &p->error);
@@ -86,7 +88,7 @@ static void run_batch(work *w, size_t first, size_t count) {
 
 static int run_all(work *w) {
     bool arrived = true;
-    progress_begin(&w->progress, w->files->count, w->settings->quiet);
+    progress_begin(&w->progress, w->files->count, w->quiet);
     for (size_t done = 0; done < w->files->count && arrived; done += w->batch) {
         size_t left = w->files->count - done;
         progress_show(&w->progress, done);
@@ -104,10 +106,11 @@ int each_picture(vt_session *session, const vt_model *model, const settings *s, 
         files_add(&files, s->operands[i]);
     if (s->files_from)
         files_add_from(&files, s->files_from);
-    work w = {.settings = s,
+    work w = {.decoding = decoding_options(s, session),
               .session = session,
               .files = &files,
               .batch = s->batch,
+              .quiet = s->quiet,
               .fn = fn,
               .user = user,
               .floats = vt_session_picture_floats(session)};
@@ -117,7 +120,7 @@ int each_picture(vt_session *session, const vt_model *model, const settings *s, 
     w.widths = allocate(w.batch, sizeof *w.widths);
     w.starts = allocate(w.batch, sizeof *w.starts);
     if (!vt_model_is_naflex(model))
-        w.loader = loader_start(session, &s->image, files.paths, files.count, files.count > 1);
+        w.loader = loader_start(session, &w.decoding, files.paths, files.count, files.count > 1);
     int code = run_all(&w);
     if (w.loader)
         loader_stop(w.loader);

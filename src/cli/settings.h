@@ -42,6 +42,7 @@ typedef struct settings {
     size_t runs, warmups;
     /* pictures */
     vt_image_options image;
+    bool shrink_on_load;
     const char *files_from;
     /* text */
     const char *text, *text_from;
@@ -98,6 +99,10 @@ const char *parse_append(void *field, const char *text); /* text_options: one mo
         0, "rope-scaling", "TYPE:FACTOR", ROPE_HELP "; may be given several times, none for none", \
             .parse = parse_append, FIELD(rope_scalings)                                            \
     }
+#define SHRINK_HELP                                                                                \
+    "decode a large JPEG at 1/2, 1/4 or 1/8 of its size: quicker, and nearly the same results"
+#define OPTION_SHRINK_ON_LOAD                                                                      \
+    { 0, "shrink-on-load", NULL, SHRINK_HELP, FIELD(shrink_on_load) }
 #define BATCH_HELP "pictures in one forward pass"
 #define OPTION_BATCH                                                                               \
     { 0, "batch", "N", BATCH_HELP, .initial = "1", .parse = parse_count, FIELD(batch) }

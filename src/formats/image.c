@@ -37,7 +37,9 @@ vt_status vt_raster_alloc(vt_raster *raster, size_t width, size_t height, size_t
     uint8_t *pixels = vt_malloc(bytes, 1);
     if (!pixels)
         return vt_fail_memory(err, "image", bytes);
-    *raster = (vt_raster){width, height, channels, pixels, 1};
+    vt_prefer_huge_pages(pixels, bytes); /* of a photograph's decoding, faults are a quarter */
+    *raster = (vt_raster){
+        .width = width, .height = height, .channels = channels, .pixels = pixels, .orientation = 1};
     return VT_OK;
 }
 
@@ -97,6 +99,10 @@ static traversal traversal_of(const vt_raster *raster) {
     }
 }
 
+bool vt_swaps_axes(int orientation) {
+    return orientation >= 5;
+}
+
 static size_t min_size(size_t a, size_t b) {
     return a < b ? a : b;
 }
@@ -125,7 +131,15 @@ static vt_status make_upright(vt_raster *raster, vt_error *err) {
             copy_tile(out, raster, &walk, x, y, min_size(x + TILE, walk.width),
                       min_size(y + TILE, walk.height));
     vt_free(raster->pixels);
-    *raster = (vt_raster){walk.width, walk.height, 3, out, 1};
+    raster->pixels = out;
+    raster->width = walk.width;
+    raster->height = walk.height;
+    if (vt_swaps_axes(raster->orientation)) {
+        const size_t full_width = raster->full_width;
+        raster->full_width = raster->full_height;
+        raster->full_height = full_width;
+    }
+    raster->orientation = 1;
     return VT_OK;
 }
 
@@ -203,7 +217,7 @@ static vt_status decode(vt_raster *raster, const uint8_t *bytes, size_t size,
     const signature *s = find_signature(bytes, size);
     if (!s)
         return fail_unknown(bytes, size, err);
-    const vt_status status = s->decode(raster, bytes, size, options->max_pixels, err);
+    const vt_status status = s->decode(raster, bytes, size, options, err);
     if (status)
         return status;
     if (raster->channels == 4)
@@ -221,7 +235,12 @@ vt_status vt_image_decode(vt_image *out, const void *bytes, size_t size,
         vt_free(raster.pixels);
         return status;
     }
-    *out = (vt_image){raster.width, raster.height, 3 * raster.width, raster.pixels};
+    *out = (vt_image){.width = raster.width,
+                      .height = raster.height,
+                      .stride = 3 * raster.width,
+                      .pixels = raster.pixels,
+                      .full_width = raster.full_width ? raster.full_width : raster.width,
+                      .full_height = raster.full_height ? raster.full_height : raster.height};
     return VT_OK;
 }
 
@@ -237,6 +256,11 @@ vt_status vt_image_read(vt_image *out, const char *path, const vt_image_options 
     if (status)
         vt_fail_within(err, status, strcmp(path, "-") == 0 ? "standard input" : path);
     return status;
+}
+
+void vt_image_full_size(const vt_image *image, size_t *height, size_t *width) {
+    *height = image->full_height ? image->full_height : image->height;
+    *width = image->full_width ? image->full_width : image->width;
 }
 
 void vt_image_free(vt_image *image) {

@@ -21,6 +21,9 @@ typedef enum vt_image_type {
     VT_IMAGE_TGA
 } vt_image_type;
 
+/* Of the picture in the file, whatever was made of it on load. */
+void vt_image_full_size(const vt_image *image, size_t *height, size_t *width);
+
 /* By the first bytes; whatever the file is called. */
 vt_image_type vt_image_sniff(const void *bytes, size_t size);
 

@@ -28,7 +28,7 @@ typedef struct jpeg_reader {
     vt_raster *raster;
     const uint8_t *bytes;
     size_t size;
-    uint64_t max_pixels;
+    const vt_image_options *options;
     uint8_t *cmyk; /* one row */
     vt_status status;
     vt_error *err;
@@ -91,6 +91,26 @@ static void cmyk_to_rgb(uint8_t *rgb, const uint8_t *cmyk, size_t width) {
     }
 }
 
+/* The smallest of the sizes whose DCTs are written in SIMD (the others, n/8, take longer than the
+ * whole) that has the pixels asked for: libvips' shrink-on-load. A picture that lies on its side is
+ * asked for the other way round. */
+static void choose_scale(struct jpeg_decompress_struct *info, const vt_image_options *options,
+                         int stored_orientation) {
+    size_t min_width = options->min_width, min_height = options->min_height;
+    if (!options->ignore_orientation && vt_swaps_axes(stored_orientation)) {
+        min_width = options->min_height;
+        min_height = options->min_width;
+    }
+    info->scale_denom = 8;
+    info->scale_num = min_width || min_height ? 1 : 8;
+    jpeg_calc_output_dimensions(info);
+    while (info->scale_num < 8 &&
+           (info->output_width < min_width || info->output_height < min_height)) {
+        info->scale_num *= 2;
+        jpeg_calc_output_dimensions(info);
+    }
+}
+
 static vt_status read_header(jpeg_reader *reader) {
     struct jpeg_decompress_struct *info = &reader->info;
     vt_raster *raster = reader->raster;
@@ -99,11 +119,20 @@ static vt_status read_header(jpeg_reader *reader) {
     jpeg_read_header(info, TRUE);
     const bool is_cmyk = info->jpeg_color_space == JCS_CMYK || info->jpeg_color_space == JCS_YCCK;
     info->out_color_space = is_cmyk ? JCS_CMYK : JCS_RGB;
-    const vt_status status = vt_raster_alloc(raster, info->image_width, info->image_height, 3,
-                                             reader->max_pixels, reader->err);
+    const uint64_t max_pixels = reader->options->max_pixels;
+    vt_status status =
+        vt_raster_check(info->image_width, info->image_height, max_pixels, reader->err);
     if (status)
         return status;
-    raster->orientation = orientation(info);
+    const int stored_orientation = orientation(info);
+    choose_scale(info, reader->options, stored_orientation);
+    status = vt_raster_alloc(raster, info->output_width, info->output_height, 3, max_pixels,
+                             reader->err);
+    if (status)
+        return status;
+    raster->orientation = stored_orientation;
+    raster->full_width = info->image_width;
+    raster->full_height = info->image_height;
     if (!is_cmyk)
         return VT_OK;
     reader->cmyk = vt_malloc(raster->width, 4);
@@ -131,10 +160,10 @@ static vt_status read_picture(jpeg_reader *reader) {
     return VT_OK;
 }
 
-vt_status vt_decode_jpeg(vt_raster *raster, const uint8_t *bytes, size_t size, uint64_t max_pixels,
-                         vt_error *err) {
+vt_status vt_decode_jpeg(vt_raster *raster, const uint8_t *bytes, size_t size,
+                         const vt_image_options *options, vt_error *err) {
     jpeg_reader reader = {
-        .raster = raster, .bytes = bytes, .size = size, .max_pixels = max_pixels, .err = err};
+        .raster = raster, .bytes = bytes, .size = size, .options = options, .err = err};
     reader.info.err = jpeg_std_error(&reader.errors);
     reader.info.client_data = &reader; /* kept by jpeg_create_decompress */
     reader.errors.error_exit = on_error;

@@ -16,7 +16,7 @@ typedef struct png_reader {
     vt_raster *raster;
     const uint8_t *bytes;
     size_t size, used;
-    uint64_t max_pixels;
+    const vt_image_options *options;
     bool out_of_memory;
     vt_status status;
     vt_error *err;
@@ -99,7 +99,7 @@ static vt_status read_picture(png_reader *reader) {
     const int passes = png_set_interlace_handling(png);
     const vt_status status =
         vt_raster_alloc(raster, png_get_image_width(png, info), png_get_image_height(png, info),
-                        channels, reader->max_pixels, reader->err);
+                        channels, reader->options->max_pixels, reader->err);
     if (status)
         return status;
     png_read_update_info(png, info);
@@ -115,10 +115,10 @@ static vt_status read_picture(png_reader *reader) {
     return VT_OK;
 }
 
-vt_status vt_decode_png(vt_raster *raster, const uint8_t *bytes, size_t size, uint64_t max_pixels,
-                        vt_error *err) {
+vt_status vt_decode_png(vt_raster *raster, const uint8_t *bytes, size_t size,
+                        const vt_image_options *options, vt_error *err) {
     png_reader reader = {
-        .raster = raster, .bytes = bytes, .size = size, .max_pixels = max_pixels, .err = err};
+        .raster = raster, .bytes = bytes, .size = size, .options = options, .err = err};
     reader.png = png_create_read_struct_2(PNG_LIBPNG_VER_STRING, &reader, on_error, on_warning,
                                           &reader, gate_malloc, gate_free);
     if (!reader.png)

@@ -106,8 +106,8 @@ bool vt_is_tga(const uint8_t *bytes, size_t size) {
     return stbi_info_from_memory(bytes, length, &width, &height, &channels) != 0;
 }
 
-vt_status vt_decode_stb(vt_raster *raster, const uint8_t *bytes, size_t size, uint64_t max_pixels,
-                        vt_error *err) {
+vt_status vt_decode_stb(vt_raster *raster, const uint8_t *bytes, size_t size,
+                        const vt_image_options *options, vt_error *err) {
     stb_reader reader = reader_of(bytes, size);
     int width, height, channels;
     out_of_memory = false;
@@ -115,7 +115,8 @@ vt_status vt_decode_stb(vt_raster *raster, const uint8_t *bytes, size_t size, ui
         return fail(err, reader.past_end, size);
 
     /* stb_image allocates the raster itself: only check here that it may. */
-    const vt_status status = vt_raster_check((size_t)width, (size_t)height, max_pixels, err);
+    const vt_status status =
+        vt_raster_check((size_t)width, (size_t)height, options->max_pixels, err);
     if (status)
         return status;
 
@@ -125,6 +126,10 @@ vt_status vt_decode_stb(vt_raster *raster, const uint8_t *bytes, size_t size, ui
         stbi_load_from_callbacks(&CALLBACKS, &reader, &width, &height, &channels, wanted);
     if (!pixels)
         return fail(err, reader.past_end, size);
-    *raster = (vt_raster){(size_t)width, (size_t)height, (size_t)wanted, pixels, 1};
+    *raster = (vt_raster){.width = (size_t)width,
+                          .height = (size_t)height,
+                          .channels = (size_t)wanted,
+                          .pixels = pixels,
+                          .orientation = 1};
     return reader.past_end ? fail(err, true, size) : VT_OK;
 }

@@ -97,8 +97,8 @@ static vt_status decode_animation(vt_raster *raster, const uint8_t *bytes, size_
     return decode_frame(raster, left, top, data, err);
 }
 
-vt_status vt_decode_webp(vt_raster *raster, const uint8_t *bytes, size_t size, uint64_t max_pixels,
-                         vt_error *err) {
+vt_status vt_decode_webp(vt_raster *raster, const uint8_t *bytes, size_t size,
+                         const vt_image_options *options, vt_error *err) {
     /* libwebp takes some cut files for malformed ones; the container knows better. */
     if (size < RIFF_HEADER + CHUNK_HEADER || get_le(bytes + 4, 4) > size - CHUNK_HEADER)
         return fail(err, VP8_STATUS_NOT_ENOUGH_DATA, size);
@@ -108,10 +108,10 @@ vt_status vt_decode_webp(vt_raster *raster, const uint8_t *bytes, size_t size, u
         return fail(err, code, size);
     vt_status status;
     if (features.has_animation) {
-        status = decode_animation(raster, bytes, size, max_pixels, err);
+        status = decode_animation(raster, bytes, size, options->max_pixels, err);
     } else {
         status = vt_raster_alloc(raster, (size_t)features.width, (size_t)features.height,
-                                 features.has_alpha ? 4 : 3, max_pixels, err);
+                                 features.has_alpha ? 4 : 3, options->max_pixels, err);
         if (!status)
             status = decode_frame(raster, 0, 0, (chunk){bytes, size}, err);
     }

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "formats/image.h"
 #include "models/session.h"
 #include "vision/naflex.h"
 
@@ -21,9 +22,12 @@ vt_status vt_session_fit_size(const vt_session *session, const vt_image *image, 
     if (!session->model->config.has_vision)
         return vt_fail(err, VT_ERR_UNSUPPORTED, "this model takes no pictures");
     vt_session_input_size(session, height, width);
-    if (config->naflex)
-        vt_naflex_size(height, width, image->height, image->width, config->run_patch_size,
+    if (config->naflex) {
+        size_t full_height, full_width;
+        vt_image_full_size(image, &full_height, &full_width);
+        vt_naflex_size(height, width, full_height, full_width, config->run_patch_size,
                        session->vision.shape.num_patches);
+    }
     return VT_OK;
 }
 

@@ -2,6 +2,7 @@
  *
  * A forward pass over pictures: patches, blocks, pooling, head.
  */
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -176,6 +177,18 @@ vt_status vt_session_preprocess(const vt_session *session, float *pixels, const 
     vt_session_input_size(session, &height, &width);
     return vt_preprocess_run(&session->model->config.preprocess, pixels, image, height, width,
                              session->model->kernels, err);
+}
+
+void vt_session_shrink_size(const vt_session *session, size_t *min_height, size_t *min_width) {
+    size_t height, width;
+    vt_session_input_size(session, &height, &width);
+    if (session->model->config.vision
+            .naflex) { /* at most a square's edge in the shorter direction */
+        const double patches = ceil(sqrt((double)session->vision.shape.num_patches));
+        height = width = (size_t)patches * session->model->config.vision.run_patch_size;
+    }
+    vt_preprocess_shrink_size(&session->model->config.preprocess, height, width, min_height,
+                              min_width);
 }
 
 /* ---- running -----------------------------------------------------------------------------------

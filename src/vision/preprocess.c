@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "base/memory.h"
+#include "formats/image.h"
 
 /* ---- geometry ----------------------------------------------------------------------------- */
 
@@ -41,49 +42,54 @@ static size_t round_size(double size) {
     return size < 1 ? 1 : (size_t)rint(size);
 }
 
+/* Of the picture in the file, which decoding may have shrunk. */
+typedef struct picture_size {
+    size_t height, width;
+} picture_size;
+
 /* timm, data/transforms.py: ResizeKeepRatio.get_params. */
-static void keep_ratio(vt_resize_window *out, const vt_image *image, double ratio) {
-    const size_t height = round_size((double)image->height / ratio);
-    const size_t width = round_size((double)image->width / ratio);
+static void keep_ratio(vt_resize_window *out, picture_size picture, double ratio) {
+    const size_t height = round_size((double)picture.height / ratio);
+    const size_t width = round_size((double)picture.width / ratio);
     *out = vt_resize_whole(height, width);
 }
 
 /* torchvision, transforms/functional.py: _compute_resized_output_size; HF the same. */
-static void fit_short_edge(vt_resize_window *out, const vt_image *image, size_t edge) {
-    if (image->width <= image->height)
+static void fit_short_edge(vt_resize_window *out, picture_size picture, size_t edge) {
+    if (picture.width <= picture.height)
         *out = vt_resize_whole(
-            (size_t)((double)edge * (double)image->height / (double)image->width), edge);
+            (size_t)((double)edge * (double)picture.height / (double)picture.width), edge);
     else
         *out = vt_resize_whole(
-            edge, (size_t)((double)edge * (double)image->width / (double)image->height));
+            edge, (size_t)((double)edge * (double)picture.width / (double)picture.height));
 }
 
-static void fit_image(geometry *out, const vt_preprocess *config, const vt_image *image,
+static void fit_image(geometry *out, const vt_preprocess *config, picture_size picture,
                       size_t height, size_t width) {
     size_t target_height, target_width;
     resize_target(config, height, width, &target_height, &target_width);
-    const double ratio_y = (double)image->height / (double)target_height;
-    const double ratio_x = (double)image->width / (double)target_width;
+    const double ratio_y = (double)picture.height / (double)target_height;
+    const double ratio_x = (double)picture.width / (double)target_width;
     out->filter = config->filter;
     switch (config->fit) {
     case VT_FIT_NONE:
-        out->window = vt_resize_whole(image->height, image->width);
+        out->window = vt_resize_whole(picture.height, picture.width);
         break;
     case VT_FIT_STRETCH:
     case VT_FIT_NAFLEX:
         out->window = vt_resize_whole(target_height, target_width);
         break;
     case VT_FIT_CONTAIN:
-        keep_ratio(&out->window, image, fmax(ratio_y, ratio_x));
+        keep_ratio(&out->window, picture, fmax(ratio_y, ratio_x));
         break;
     case VT_FIT_SHORT_EDGE:
         if (target_height != target_width && config->crop_pct > 0) {
             /* timm, data/transforms_factory.py, transforms_imagenet_eval: this one ResizeKeepRatio
              * is not told the interpolation, and takes its default. */
-            keep_ratio(&out->window, image, fmin(ratio_y, ratio_x));
+            keep_ratio(&out->window, picture, fmin(ratio_y, ratio_x));
             out->filter = VT_FILTER_BILINEAR;
         } else {
-            fit_short_edge(&out->window, image,
+            fit_short_edge(&out->window, picture,
                            target_height > target_width ? target_height : target_width);
         }
         break;
@@ -109,8 +115,10 @@ static vt_status plan_geometry(geometry *out, const vt_preprocess *config, const
     if (image->height == 0 || image->width == 0 || height == 0 || width == 0)
         return vt_fail(err, VT_ERR_ARGUMENT, "preprocessing of %zux%zu pixels to %zux%zu",
                        image->height, image->width, height, width);
+    picture_size picture;
+    vt_image_full_size(image, &picture.height, &picture.width);
     *out = (geometry){0};
-    fit_image(out, config, image, height, width);
+    fit_image(out, config, picture, height, width);
     vt_resize_window *w = &out->window;
     if (config->center_crop) {
         crop_axis(&w->top, &w->height, &out->pad_top, height, config->crop_rule);
@@ -122,6 +130,22 @@ static vt_status plan_geometry(geometry *out, const vt_preprocess *config, const
             height, width, w->height, w->width);
     }
     return VT_OK;
+}
+
+void vt_preprocess_shrink_size(const vt_preprocess *config, size_t height, size_t width,
+                               size_t *min_height, size_t *min_width) {
+    enum { KEEP = 2 };
+    *min_height = *min_width = 0;
+    if (config->fit == VT_FIT_NONE)
+        return;
+    resize_target(config, height, width, min_height, min_width);
+    *min_height *= KEEP;
+    *min_width *= KEEP;
+    /* A picture that keeps its aspect may lie or stand. */
+    if (config->fit != VT_FIT_STRETCH && *min_height < *min_width)
+        *min_height = *min_width;
+    if (config->fit != VT_FIT_STRETCH && *min_width < *min_height)
+        *min_width = *min_height;
 }
 
 /* ---- pixels ------------------------------------------------------------------------------- */

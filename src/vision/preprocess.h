@@ -66,6 +66,11 @@ vt_status vt_preprocess_from_hf(vt_preprocess *out, const json_t *preprocessor_c
 vt_status vt_preprocess_run(const vt_preprocess *config, float *pixels, const vt_image *image,
                             size_t height, size_t width, const vt_kernels *kernels, vt_error *err);
 
+/* The least size at which a picture may be decoded for such an input: twice what it is resized to.
+ * 0 and 0 where it is not resized. */
+void vt_preprocess_shrink_size(const vt_preprocess *config, size_t height, size_t width,
+                               size_t *min_height, size_t *min_width);
+
 /* One line: "resize short edge to 142 (bicubic), centre crop 128x128, mean 0.5 0.5 0.5, std 0.5 0.5
  * 0.5". Cut to `size` bytes with its terminating zero. */
 void vt_preprocess_describe(const vt_preprocess *config, char *line, size_t size, size_t height,
