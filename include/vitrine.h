@@ -31,8 +31,12 @@
  * zero field means its default. The library never prints and never exits.
  *
  * Threads. A vt_model does not change after vt_model_open and may be shared by any number of threads. A
- * vt_session belongs to one thread at a time, and uses its own worker threads. Everything else is plain
- * data of the caller's.
+ * vt_session belongs to one thread at a time, and uses worker threads: its own, or a vt_threads that it
+ * shares with others. Results have the same bits for any number of threads, and whatever else is in a
+ * batch. Everything else is plain data of the caller's.
+ *
+ * Forks. The child of a fork has no worker threads: sessions made before it go on there, with the same
+ * results, on the thread that calls, and may be destroyed there. New ones have all threads.
  */
 #ifndef VITRINE_H
 #define VITRINE_H
@@ -279,6 +283,14 @@ size_t vt_num_processors(void);
 
 typedef struct vt_session vt_session;
 
+/* Worker threads, which sessions may share: they sleep when there is nothing to do. */
+typedef struct vt_threads vt_threads;
+
+/* `num_threads` counts the thread that calls: one less are started. 0: one for each core that the process
+ * may use. Sessions that use them are destroyed first. */
+vt_status vt_threads_create(vt_threads **out, size_t num_threads, vt_error *err);
+void vt_threads_destroy(vt_threads *threads);
+
 typedef struct vt_session_options {
     size_t struct_size;
     size_t height, width; /* of the input; 0: the model's own. Rounded to whole patches. For a NaFlex
@@ -296,6 +308,10 @@ typedef struct vt_session_options {
     size_t rope_length;
     bool features;        /* vt_session_features will be asked for: the last block computes all tokens */
     size_t num_threads;   /* 0: one for each core the process may use */
+    /* Threads shared with other sessions, in place of its own; num_threads is then not looked at. Where
+     * several sessions run at once, one has them and each of the others goes on with its own thread
+     * until they are free. NULL: threads of its own. */
+    vt_threads *threads;
 } vt_session_options;
 #define VT_SESSION_OPTIONS_INIT {.struct_size = sizeof(vt_session_options)}
 

@@ -11,6 +11,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
 
 #include "allocations.h"
 
@@ -106,6 +109,114 @@ static void test_threads_and_repetition_do_not_change_a_bit(void **state) {
     }
 }
 
+/* Groups that eight pictures or texts are run in. */
+static const size_t groupings[][8] = {{1, 1, 1, 1, 1, 1, 1, 1}, {8}, {3, 5}, {2, 2, 1, 3}};
+enum { EIGHT = 8, NUM_GROUPINGS = sizeof groupings / sizeof groupings[0] };
+
+static void forward_in_groups(vt_session *session, const size_t *groups, const float *pixels,
+                              size_t classes, float *logits) {
+    const size_t floats = input_floats(session);
+    vt_error err = {0};
+    for (size_t done = 0; done < EIGHT; done += *groups++) {
+        expect_ok(vt_session_forward(session, pixels + done * floats, *groups, &err), &err);
+        memcpy(logits + done * classes, vt_session_logits(session),
+               *groups * classes * sizeof *logits);
+    }
+}
+
+static void check_groups_and_threads(const char *path, size_t side) {
+    vt_model *model;
+    vt_model_info info;
+    vt_error err = {0};
+    expect_ok(vt_model_open(&model, path, NULL, &err), &err);
+    vt_model_describe(&info, model);
+    const size_t n = EIGHT * info.num_classes;
+    float *pixels = NULL, *first = malloc(n * sizeof *first), *other = malloc(n * sizeof *other);
+    assert_true(first && other && n > 0);
+    for (size_t threads = 1; threads <= 8; threads++) {
+        vt_session *session = create(model, EIGHT, side, threads);
+        if (!pixels) {
+            pixels = random_pixels(EIGHT * input_floats(session), 11);
+            forward_in_groups(session, groupings[0], pixels, info.num_classes, first);
+        }
+        const size_t step = threads <= 2 ? 1 : 2; /* the last ones are slow, and much alike */
+        for (size_t g = threads % step; g < NUM_GROUPINGS; g += step) {
+            forward_in_groups(session, groupings[g], pixels, info.num_classes, other);
+            expect_identical(path, other, first, n);
+        }
+        vt_session_destroy(session);
+    }
+    assert_true(max_difference(first, first + info.num_classes, info.num_classes) > 1e-3);
+    free(other);
+    free(first);
+    free(pixels);
+    vt_model_close(model);
+}
+
+/* Every kind of encoder, at a size with more tokens than any tile, and widths of more than one
+ * piece. */
+static void test_logits_have_the_same_bits(void **state) {
+    (void)state;
+    static const char *const kinds[] = {"timm_vit_token",
+                                        "timm_vit_siglip_map",
+                                        "timm_vit_qknorm",
+                                        "timm_beit",
+                                        "timm_eva02_base",
+                                        "timm_dinov3",
+                                        "hf_beit",
+                                        "hf_dinov2_registers_swiglu",
+                                        "timm_deit_distilled"};
+    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++)
+        check_groups_and_threads(data_path("golden", kinds[i], NULL), 136);
+    check_groups_and_threads(VT_SOURCE_DIR "/weights/emoji-vit", 0);
+}
+
+static void text_in_groups(vt_session *session, const size_t *groups, const int64_t *ids,
+                           size_t tokens, size_t width, float *hidden) {
+    vt_error err = {0};
+    for (size_t done = 0; done < EIGHT; done += *groups++) {
+        expect_ok(
+            vt_session_forward_text(session, ids + done * tokens, NULL, *groups, tokens, &err),
+            &err);
+        memcpy(hidden + done * tokens * width, vt_session_hidden(session),
+               *groups * tokens * width * sizeof *hidden);
+    }
+}
+
+static void test_texts_have_the_same_bits(void **state) {
+    (void)state;
+    static const char *const kinds[] = {"text_bert", "text_llama", "text_modernbert",
+                                        "text_t5_encoder", "text_mpt"};
+    enum { TOKENS = 40 };
+    test_random random = {9};
+    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
+        vt_model *model = open_case(kinds[i]);
+        const size_t width = vt_model_text_width(model), n = EIGHT * TOKENS * width;
+        float *first = malloc(n * sizeof *first), *other = malloc(n * sizeof *other);
+        int64_t ids[EIGHT * TOKENS];
+        assert_true(first && other);
+        for (size_t t = 0; t < EIGHT * TOKENS; t++)
+            ids[t] = (int64_t)random_below(&random, vt_model_vocab_size(model));
+        for (size_t threads = 1; threads <= 8; threads++) {
+            vt_session *session;
+            vt_error err = {0};
+            vt_session_options options = VT_SESSION_OPTIONS_INIT;
+            options.text_batch = EIGHT;
+            options.text_tokens = TOKENS;
+            options.num_threads = threads;
+            expect_ok(vt_session_create(&session, model, &options, &err), &err);
+            if (threads == 1)
+                text_in_groups(session, groupings[0], ids, TOKENS, width, first);
+            text_in_groups(session, groupings[threads % NUM_GROUPINGS], ids, TOKENS, width, other);
+            expect_identical(kinds[i], other, first, n);
+            vt_session_destroy(session);
+        }
+        free(other);
+        free(first);
+        vt_model_close(model);
+    }
+}
+
 /* What another picture left in the buffers does not show. */
 static void test_what_ran_before_does_not_matter(void **state) {
     (void)state;
@@ -176,6 +287,132 @@ static void test_two_sessions_of_one_model_at_once(void **state) {
     free(pixels);
     vt_model_close(alone);
     vt_model_close(shared);
+}
+
+/* ---- threads --------------------------------------------------------------------------------- */
+
+typedef struct sharer {
+    const vt_model *model;
+    vt_threads *threads;
+    const float *pixels;
+    size_t failures;
+    float expected[CLASSES];
+} sharer;
+
+static void *run_shared(void *argument) {
+    sharer *self = argument;
+    vt_session *session;
+    vt_session_options options = VT_SESSION_OPTIONS_INIT;
+    options.height = options.width = 64;
+    options.threads = self->threads;
+    if (vt_session_create(&session, self->model, &options, NULL)) {
+        self->failures++;
+        return NULL;
+    }
+    for (size_t i = 0; i < 50; i++) {
+        self->failures +=
+            vt_session_forward(session, self->pixels, 1, NULL) != VT_OK ||
+            memcmp(vt_session_logits(session), self->expected, sizeof self->expected) != 0;
+    }
+    vt_session_destroy(session);
+    return NULL;
+}
+
+/* Four sessions at once, each on a thread of the caller's, over three threads that they share. */
+static void test_sessions_share_threads(void **state) {
+    (void)state;
+    enum { SHARERS = 4 };
+    vt_model *model = open_case("timm_vit_token");
+    vt_threads *shared;
+    vt_error err = {0};
+    sharer sharers[SHARERS];
+    pthread_t handles[SHARERS];
+    expect_ok(vt_threads_create(&shared, 3, &err), &err);
+    vt_session *alone = create(model, 1, 64, 1);
+    for (size_t i = 0; i < SHARERS; i++) {
+        float *pixels = random_pixels(input_floats(alone), 20 + i);
+        sharers[i] = (sharer){.model = model, .threads = shared, .pixels = pixels};
+        forward(alone, pixels, 1, sharers[i].expected);
+    }
+    for (size_t i = 0; i < SHARERS; i++)
+        assert_int_equal(pthread_create(&handles[i], NULL, run_shared, &sharers[i]), 0);
+    for (size_t i = 0; i < SHARERS; i++) {
+        pthread_join(handles[i], NULL);
+        assert_int_equal(sharers[i].failures, 0);
+        free((void *)sharers[i].pixels);
+    }
+    vt_session_destroy(alone);
+    vt_threads_destroy(shared);
+    vt_threads_destroy(NULL);
+    vt_model_close(model);
+}
+
+/* The child of a fork: the same bits, and what it destroys is its own. */
+static bool child_agrees(vt_session *session, const vt_model *model, const float *pixels,
+                         const float expected[CLASSES]) {
+    bool agrees = vt_session_forward(session, pixels, 1, NULL) == VT_OK &&
+                  memcmp(vt_session_logits(session), expected, CLASSES * sizeof *expected) == 0;
+    vt_session_destroy(session);
+#if !defined(__SANITIZE_THREAD__) /* it does not allow new threads there */
+    vt_session_options options = VT_SESSION_OPTIONS_INIT;
+    options.height = options.width = 64;
+    options.num_threads = 3;
+    agrees = agrees && vt_session_create(&session, model, &options, NULL) == VT_OK &&
+             vt_session_forward(session, pixels, 1, NULL) == VT_OK &&
+             memcmp(vt_session_logits(session), expected, CLASSES * sizeof *expected) == 0;
+    if (agrees)
+        vt_session_destroy(session);
+#else
+    (void)model;
+#endif
+    return agrees;
+}
+
+static void test_fork(void **state) {
+    (void)state;
+    vt_model *model = open_case("timm_vit_token");
+    vt_session *session = create(model, 1, 64, 4);
+    float *pixels = random_pixels(input_floats(session), 31);
+    float expected[CLASSES], after[CLASSES];
+    int status = -1;
+    forward(session, pixels, 1, expected);
+    pid_t child = fork();
+    if (child == 0) {
+        alarm(30); /* a child that hangs is ended */
+        _exit(child_agrees(session, model, pixels, expected) ? 0 : 1);
+    }
+    assert_true(child > 0);
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 0);
+    forward(session, pixels, 1, after);
+    expect_identical("the parent", after, expected, CLASSES);
+    free(pixels);
+    vt_session_destroy(session);
+    vt_model_close(model);
+}
+
+static double cpu_seconds(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+/* Processor time, which other programs do not add to, of one session's threads and another's. */
+static void test_idle_sessions_use_no_processor(void **state) {
+    (void)state;
+    vt_model *model = open_case("timm_vit_token");
+    vt_session *a = create(model, 1, 64, 4), *b = create(model, 1, 64, 2);
+    float *pixels = random_pixels(input_floats(a), 3), logits[CLASSES];
+    forward(a, pixels, 1, logits);
+    forward(b, pixels, 1, logits);
+    double before = cpu_seconds();
+    nanosleep(&(struct timespec){.tv_nsec = 200000000}, NULL);
+    assert_true(cpu_seconds() - before < 0.02);
+    free(pixels);
+    vt_session_destroy(b);
+    vt_session_destroy(a);
+    vt_model_close(model);
 }
 
 /* ---- sizes ----------------------------------------------------------------------------------- */
@@ -447,8 +684,13 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_batch_equals_one_by_one),
         cmocka_unit_test(test_threads_and_repetition_do_not_change_a_bit),
+        cmocka_unit_test(test_logits_have_the_same_bits),
+        cmocka_unit_test(test_texts_have_the_same_bits),
         cmocka_unit_test(test_what_ran_before_does_not_matter),
         cmocka_unit_test(test_two_sessions_of_one_model_at_once),
+        cmocka_unit_test(test_sessions_share_threads),
+        cmocka_unit_test(test_fork),
+        cmocka_unit_test(test_idle_sessions_use_no_processor),
         cmocka_unit_test(test_input_is_rounded_to_patches),
         cmocka_unit_test(test_counts_out_of_range),
         cmocka_unit_test(test_options_out_of_range),

@@ -10,7 +10,9 @@
 #include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/wait.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -35,15 +37,20 @@ static void count_task(void *context, size_t task, size_t thread) {
     atomic_store(&t->in_use[thread], false);
 }
 
+/* Without assertions, which are for the main thread of the parent. */
+static bool runs_well(vt_pool *pool, tally *t, size_t count) {
+    *t = (tally){.pool_size = vt_pool_size(pool)};
+    vt_pool_run(pool, count_task, t, count);
+    bool well = atomic_load(&t->on_wrong_thread) == 0;
+    for (size_t i = 0; i < MAX_TASKS; i++)
+        well = well && atomic_load(&t->times[i]) == (i < count) &&
+               t->plain[i] == (i < count ? i + 1 : 0);
+    return well;
+}
+
 static void check_run(vt_pool *pool, size_t count) {
     static tally t;
-    t = (tally){.pool_size = vt_pool_size(pool)};
-    vt_pool_run(pool, count_task, &t, count);
-    assert_int_equal(atomic_load(&t.on_wrong_thread), 0);
-    for (size_t i = 0; i < MAX_TASKS; i++) {
-        assert_int_equal(atomic_load(&t.times[i]), i < count);
-        assert_int_equal(t.plain[i], i < count ? i + 1 : 0);
-    }
+    assert_true(runs_well(pool, &t, count));
 }
 
 static void test_every_task_once(void **state) {
@@ -185,6 +192,137 @@ static void test_idle_pool_sleeps(void **state) {
     vt_pool_destroy(pool);
 }
 
+/* ---- several callers ------------------------------------------------------------------------- */
+
+typedef struct caller {
+    vt_pool *pool;
+    tally tally;
+    size_t calls, failures;
+    pthread_t handle;
+} caller;
+
+static void *call_often(void *argument) {
+    caller *self = argument;
+    for (size_t i = 0; i < self->calls; i++)
+        self->failures += !runs_well(self->pool, &self->tally, i % 40);
+    return NULL;
+}
+
+/* Sessions that share a pool: each call is whole, whoever has the workers. */
+static void test_several_callers(void **state) {
+    (void)state;
+    enum { CALLERS = 4 };
+    static caller callers[CALLERS];
+    vt_pool *pool;
+    assert_int_equal(vt_pool_create(&pool, 3, NULL), VT_OK);
+    for (size_t i = 0; i < CALLERS; i++) {
+        callers[i] = (caller){.pool = pool, .calls = 1500};
+        assert_int_equal(pthread_create(&callers[i].handle, NULL, call_often, &callers[i]), 0);
+    }
+    for (size_t i = 0; i < CALLERS; i++) {
+        pthread_join(callers[i].handle, NULL);
+        assert_int_equal(callers[i].failures, 0);
+    }
+    check_run(pool, 100);
+    vt_pool_destroy(pool);
+}
+
+typedef struct gate {
+    atomic_bool entered, open;
+} gate;
+
+static void wait_at_gate(void *context, size_t task, size_t thread) {
+    gate *g = context;
+    (void)task;
+    (void)thread;
+    atomic_store(&g->entered, true);
+    while (!atomic_load(&g->open))
+        pause_ms(1);
+}
+
+typedef struct gated_call {
+    vt_pool *pool;
+    gate gate;
+} gated_call;
+
+static void *run_gated(void *argument) {
+    gated_call *call = argument;
+    vt_pool_run(call->pool, wait_at_gate, &call->gate, 4);
+    return NULL;
+}
+
+/* A caller does not wait for another's call to end. */
+static void test_busy_pool_is_not_waited_for(void **state) {
+    (void)state;
+    gated_call call = {0};
+    pthread_t handle;
+    assert_int_equal(vt_pool_create(&call.pool, 2, NULL), VT_OK);
+    assert_int_equal(pthread_create(&handle, NULL, run_gated, &call), 0);
+    while (!atomic_load(&call.gate.entered))
+        pause_ms(1);
+    check_run(call.pool, 100);
+    atomic_store(&call.gate.open, true);
+    pthread_join(handle, NULL);
+    check_run(call.pool, 100);
+    vt_pool_destroy(call.pool);
+}
+
+/* ---- forks ----------------------------------------------------------------------------------- */
+
+/* In the child: tasks are done, the pool can be destroyed, and a new one has workers. */
+static bool child_can_go_on(vt_pool *pool) {
+    static tally t;
+    bool well = runs_well(pool, &t, 0) && runs_well(pool, &t, 1) && runs_well(pool, &t, 100);
+    vt_pool_destroy(pool);
+#if !defined(__SANITIZE_THREAD__) /* it does not allow new threads there */
+    well = well && vt_pool_create(&pool, 3, NULL) == VT_OK && runs_well(pool, &t, 100);
+    if (well)
+        vt_pool_destroy(pool);
+#endif
+    return well;
+}
+
+static void check_fork(vt_pool *pool) {
+    int status = -1;
+    pid_t child = fork();
+    if (child == 0) {
+        alarm(30); /* a child that hangs is ended */
+        _exit(child_can_go_on(pool) ? 0 : 1);
+    }
+    assert_true(child > 0);
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 0);
+}
+
+static void test_fork(void **state) {
+    (void)state;
+    vt_pool *pool;
+    assert_int_equal(vt_pool_create(&pool, 4, NULL), VT_OK);
+    check_fork(pool); /* workers that still spin */
+    check_run(pool, 100);
+    pause_ms(5);
+    check_fork(pool); /* that sleep */
+    check_run(pool, 100);
+    vt_pool_destroy(pool);
+}
+
+/* Another thread is amid a call, which the child does not have. */
+static void test_fork_of_a_busy_pool(void **state) {
+    (void)state;
+    gated_call call = {0};
+    pthread_t handle;
+    assert_int_equal(vt_pool_create(&call.pool, 3, NULL), VT_OK);
+    assert_int_equal(pthread_create(&handle, NULL, run_gated, &call), 0);
+    while (!atomic_load(&call.gate.entered))
+        pause_ms(1);
+    check_fork(call.pool);
+    atomic_store(&call.gate.open, true);
+    pthread_join(handle, NULL);
+    check_run(call.pool, 100);
+    vt_pool_destroy(call.pool);
+}
+
 static void test_sizes(void **state) {
     (void)state;
     vt_pool *pool;
@@ -207,6 +345,10 @@ int main(void) {
         cmocka_unit_test(test_runs_in_parallel),
         cmocka_unit_test(test_workers_block_signals),
         cmocka_unit_test(test_idle_pool_sleeps),
+        cmocka_unit_test(test_several_callers),
+        cmocka_unit_test(test_busy_pool_is_not_waited_for),
+        cmocka_unit_test(test_fork),
+        cmocka_unit_test(test_fork_of_a_busy_pool),
         cmocka_unit_test(test_sizes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

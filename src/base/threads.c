@@ -9,6 +9,11 @@
  * the lower half is not zero the caller cannot have left that call, so what a thread reads of the
  * job between loading the ticket and swapping it belongs to that ticket; a worker that wakes up
  * late finds zero, or the next call, and never a finished one.
+ *
+ * Several threads may call at once, as sessions that share a pool do. One of them has the workers;
+ * the others do their tasks themselves rather than wait, because a call is short and waking up is
+ * not, and look after each task whether the workers are free now. So nothing here can deadlock, and
+ * in the child of a fork, where no worker is, callers are simply on their own.
  */
 #include "base/threads.h"
 
@@ -36,7 +41,7 @@ typedef struct worker {
     pthread_t handle;
 } worker;
 
-struct vt_pool {
+struct vt_threads {
     /* The job: written by the caller before it sets the ticket. */
     _Atomic(vt_task_fn) task;
     _Atomic(void *) context;
@@ -48,10 +53,13 @@ struct vt_pool {
     _Alignas(VT_ALIGNMENT) atomic_size_t sleepers;   /* changed with the mutex held */
     atomic_bool stop;
 
+    atomic_bool busy; /* some caller has the workers */
+
     pthread_mutex_t mutex;
     pthread_cond_t work;     /* the ticket has tasks, or stop */
     pthread_cond_t finished; /* unfinished is 0 */
 
+    unsigned forks; /* num_forks when the workers were started */
     size_t num_workers;
     worker workers[];
 };
@@ -161,21 +169,63 @@ static void wait_until_finished(vt_pool *pool) {
     pthread_mutex_unlock(&pool->mutex);
 }
 
-void vt_pool_run(vt_pool *pool, vt_task_fn task, void *context, size_t count) {
-    if (vt_pool_size(pool) == 1 || count <= 1 || count > UINT32_MAX) {
-        for (size_t i = 0; i < count; i++)
-            task(context, i, 0);
-        return;
-    }
+/* ---- forks -------------------------------------------------------------------------------- */
+
+/* How many forks this process is away from the one that loaded the library: a pool of another
+ * number was inherited, and its workers were not. */
+static atomic_uint num_forks;
+
+static int handler_failure;
+
+static void count_fork(void) {
+    atomic_fetch_add(&num_forks, 1);
+}
+
+static void install_handler(void) {
+    handler_failure = pthread_atfork(NULL, NULL, count_fork);
+}
+
+static vt_status watch_forks(vt_error *err) {
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, install_handler);
+    return handler_failure ? vt_fail_memory(err, "a handler of forks", 0) : VT_OK;
+}
+
+static bool is_inherited(const vt_pool *pool) {
+    return pool->forks != atomic_load_explicit(&num_forks, memory_order_relaxed);
+}
+
+/* ---- calls -------------------------------------------------------------------------------- */
+
+static bool try_acquire(vt_pool *pool) {
+    return !atomic_load_explicit(&pool->busy, memory_order_relaxed) &&
+           !atomic_exchange(&pool->busy, true);
+}
+
+/* Tasks `next` to `count` - 1 on all threads. */
+static void run_shared(vt_pool *pool, vt_task_fn task, void *context, size_t next, size_t count) {
+    const size_t untaken_tasks = count - next;
     uint64_t call = (atomic_load_explicit(&pool->ticket, memory_order_relaxed) >> 32) + 1;
     atomic_store_explicit(&pool->task, task, memory_order_relaxed);
     atomic_store_explicit(&pool->context, context, memory_order_relaxed);
     atomic_store_explicit(&pool->count, count, memory_order_relaxed);
-    atomic_store(&pool->unfinished, count);
-    atomic_store(&pool->ticket, call << 32 | count);
-    wake_workers(pool, count - 1);
+    atomic_store(&pool->unfinished, untaken_tasks);
+    atomic_store(&pool->ticket, call << 32 | untaken_tasks);
+    wake_workers(pool, untaken_tasks - 1);
     take_tasks(pool, 0);
     wait_until_finished(pool);
+}
+
+void vt_pool_run(vt_pool *pool, vt_task_fn task, void *context, size_t count) {
+    const bool has_workers = vt_pool_size(pool) > 1 && count <= UINT32_MAX && !is_inherited(pool);
+    for (size_t next = 0; next < count; next++) {
+        if (has_workers && count - next > 1 && try_acquire(pool)) {
+            run_shared(pool, task, context, next, count);
+            atomic_store(&pool->busy, false);
+            return;
+        }
+        task(context, next, 0);
+    }
 }
 
 size_t vt_pool_size(const vt_pool *pool) {
@@ -210,6 +260,9 @@ static int start_worker(worker *self) {
 
 vt_status vt_pool_create(vt_pool **out, size_t num_threads, vt_error *err) {
     *out = NULL;
+    vt_status status = watch_forks(err);
+    if (status)
+        return status;
     if (num_threads == 0)
         num_threads = vt_num_processors();
     if (num_threads > MAX_THREADS)
@@ -218,6 +271,7 @@ vt_status vt_pool_create(vt_pool **out, size_t num_threads, vt_error *err) {
     vt_pool *pool = vt_calloc(bytes, 1);
     if (!pool)
         return vt_fail_memory(err, "thread pool", bytes);
+    pool->forks = atomic_load(&num_forks);
     pthread_mutex_init(&pool->mutex, NULL);
     pthread_cond_init(&pool->work, NULL);
     pthread_cond_init(&pool->finished, NULL);
@@ -239,6 +293,10 @@ vt_status vt_pool_create(vt_pool **out, size_t num_threads, vt_error *err) {
 void vt_pool_destroy(vt_pool *pool) {
     if (!pool)
         return;
+    if (is_inherited(pool)) { /* its mutex may be held, by a thread that is not here */
+        vt_free(pool);
+        return;
+    }
     pthread_mutex_lock(&pool->mutex);
     atomic_store(&pool->stop, true);
     pthread_cond_broadcast(&pool->work);
@@ -249,4 +307,12 @@ void vt_pool_destroy(vt_pool *pool) {
     pthread_cond_destroy(&pool->work);
     pthread_mutex_destroy(&pool->mutex);
     vt_free(pool);
+}
+
+vt_status vt_threads_create(vt_threads **out, size_t num_threads, vt_error *err) {
+    return vt_pool_create(out, num_threads, err);
+}
+
+void vt_threads_destroy(vt_threads *threads) {
+    vt_pool_destroy(threads);
 }

@@ -13,12 +13,14 @@
 
 #include "vitrine.h"
 
-typedef struct vt_pool vt_pool;
+/* What vitrine.h calls vt_threads. */
+typedef vt_threads vt_pool;
 
 /* Does task number `task`; `thread` in [0, vt_pool_size) says whose scratch memory it may use. */
 typedef void (*vt_task_fn)(void *context, size_t task, size_t thread);
 
-/* `num_threads` counts the caller: n - 1 workers are started. 0 means vt_num_processors(). */
+/* `num_threads` counts the caller: n - 1 workers are started. 0 means vt_num_processors(). In the
+ * child of a fork vt_pool_destroy frees a pool of the parent's, whose workers are not there. */
 vt_status vt_pool_create(vt_pool **out, size_t num_threads, vt_error *err);
 void vt_pool_destroy(vt_pool *pool);
 
@@ -26,8 +28,9 @@ void vt_pool_destroy(vt_pool *pool);
 size_t vt_pool_size(const vt_pool *pool);
 
 /* Runs tasks 0..count-1, each once, in any order on any thread, and returns when all are done.
- * Tasks are handed out one by one, so uneven ones balance. Does not allocate. One call at a time.
- */
+ * Tasks are handed out one by one, so uneven ones balance. Does not allocate. Of several callers at
+ * once one has the workers, and the others run their tasks on their own threads, as all do in the
+ * child of a fork. A task must not call it for the same pool. */
 void vt_pool_run(vt_pool *pool, vt_task_fn task, void *context, size_t count);
 
 #endif

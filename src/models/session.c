@@ -24,7 +24,11 @@ static vt_status create_vision(vt_session *session, const vt_session_options *op
 static vt_status create(vt_session *session, const vt_session_options *options, vt_error *err) {
     const vt_config *config = &session->model->config;
     bool wants_text = options->text_tokens || options->text_batch || !config->has_vision;
-    vt_status status = vt_pool_create(&session->pool, options->num_threads, err);
+    vt_status status = VT_OK;
+    session->pool = options->threads;
+    session->owns_pool = !options->threads;
+    if (session->owns_pool)
+        status = vt_pool_create(&session->pool, options->num_threads, err);
     if (!status && config->has_vision)
         status = create_vision(session, options, err);
     if (!status && config->has_text && wants_text)
@@ -59,7 +63,8 @@ void vt_session_destroy(vt_session *session) {
         return;
     vt_text_destroy(&session->text);
     vt_vision_destroy(&session->vision);
-    vt_pool_destroy(session->pool);
+    if (session->owns_pool)
+        vt_pool_destroy(session->pool);
     vt_free(session);
 }
 

@@ -104,6 +104,7 @@ void vt_text_destroy(vt_text_pass *pass);
 struct vt_session {
     const vt_model *model;
     vt_pool *pool;
+    bool owns_pool;
     vt_vision_pass vision;
     vt_text_pass text;
     vt_stage_fn on_stage;
