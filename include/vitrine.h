@@ -36,7 +36,8 @@
  * batch. Everything else is plain data of the caller's.
  *
  * Forks. The child of a fork has no worker threads: sessions made before it go on there, with the same
- * results, on the thread that calls, and may be destroyed there. New ones have all threads.
+ * results, on the thread that calls, and may be destroyed there. New ones have all threads. What another
+ * thread was amid when the process forked is not whole in the child.
  */
 #ifndef VITRINE_H
 #define VITRINE_H

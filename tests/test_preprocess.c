@@ -367,6 +367,50 @@ static void test_extreme_aspect(void **state) {
     free(image.pixels);
 }
 
+/* 333x1000 resized to a short edge of 10 is 30 wide; 42x125, an eighth of it rounded up, would
+ * be 29. */
+static void test_shrunk_picture_keeps_its_geometry(void **state) {
+    (void)state;
+    vt_image image = flat_image(42, 125, 255);
+    float pixels[3 * 10 * 30];
+    const vt_preprocess p = {.height = 10,
+                             .width = 30,
+                             .fit = VT_FIT_SHORT_EDGE,
+                             .resize_height = 10,
+                             .resize_width = 10,
+                             .filter = VT_FILTER_BILINEAR,
+                             .center_crop = true};
+    for (int shrunk = 0; shrunk <= 1; shrunk++) {
+        size_t num_padded = 0;
+        image.full_height = shrunk ? 333 : 0;
+        image.full_width = shrunk ? 1000 : 0;
+        assert_int_equal(vt_preprocess_run(&p, pixels, &image, 10, 30, vt_kernels_at(0), NULL),
+                         VT_OK);
+        for (size_t i = 0; i < 3 * 10 * 30; i++)
+            num_padded += pixels[i] == 0;
+        assert_int_equal(num_padded, shrunk ? 0 : 3 * 10);
+    }
+    free(image.pixels);
+}
+
+/* Twice the size of the resize; the longer one both ways where pictures keep their aspect. */
+static void test_shrink_size(void **state) {
+    (void)state;
+    vt_preprocess p = {.height = 224, .width = 320, .resize_height = 224, .resize_width = 320};
+    static const size_t expected[][2] = {[VT_FIT_NONE] = {0, 0},
+                                         [VT_FIT_SHORT_EDGE] = {640, 640},
+                                         [VT_FIT_STRETCH] = {448, 640},
+                                         [VT_FIT_CONTAIN] = {640, 640},
+                                         [VT_FIT_NAFLEX] = {640, 640}};
+    for (size_t fit = 0; fit <= VT_FIT_NAFLEX; fit++) {
+        size_t min_height = 1, min_width = 1;
+        p.fit = (vt_fit)fit;
+        vt_preprocess_shrink_size(&p, 224, 320, &min_height, &min_width);
+        assert_int_equal(min_height, expected[fit][0]);
+        assert_int_equal(min_width, expected[fit][1]);
+    }
+}
+
 static void test_naflex_size(void **state) {
     (void)state;
     /* transformers 4.57, get_image_size_for_max_num_patches */
@@ -395,11 +439,17 @@ static void test_describe_is_cut(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_golden),          cmocka_unit_test(test_timm_configs),
-        cmocka_unit_test(test_hf_configs),      cmocka_unit_test(test_bad_configs),
-        cmocka_unit_test(test_crop_rounding),   cmocka_unit_test(test_wrong_size),
-        cmocka_unit_test(test_extreme_aspect),  cmocka_unit_test(test_naflex_size),
+        cmocka_unit_test(test_golden),
+        cmocka_unit_test(test_timm_configs),
+        cmocka_unit_test(test_hf_configs),
+        cmocka_unit_test(test_bad_configs),
+        cmocka_unit_test(test_crop_rounding),
+        cmocka_unit_test(test_wrong_size),
+        cmocka_unit_test(test_extreme_aspect),
+        cmocka_unit_test(test_naflex_size),
         cmocka_unit_test(test_describe_is_cut),
+        cmocka_unit_test(test_shrink_size),
+        cmocka_unit_test(test_shrunk_picture_keeps_its_geometry),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
