@@ -213,6 +213,11 @@ vt_status vt_model_open(vt_model **out, const char *path, const vt_model_options
                         vt_error *err);
 void vt_model_close(vt_model *model);
 
+/* Writes the model's weights as they lie in memory, to a file that vt_model_open maps and uses in place when
+ * it is named packed.safetensors and config.json lies beside it, as do the other JSON files. Such a file is
+ * good for processors with the same kernels, and for the options that it was packed with. */
+vt_status vt_model_pack(const vt_model *model, const char *path, vt_error *err);
+
 /* A model of random weights, for measuring: of timm's architecture of that name ("vit_base_patch16_224"),
  * which takes the time and memory that a trained one does. The weights are the same on every machine, of
  * the sizes that trained ones have; tensors of one shape have the same values. VT_ERR_ARGUMENT for a name

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "diagnose.h"
+#include "progress.h"
 
 static const char *default_model(void) {
     const char *named = getenv("VITRINE_MODEL");
@@ -43,15 +44,19 @@ int open_model(vt_model **out, const settings *s, const char *command) {
     options.rope_scaling = s->rope_scaling;
     options.log = log_note;
     options.log_user = (void *)s;
-    if (s->arch)
-        return vt_model_create_random(out, s->arch, &options, &err) ? failed(s->arch, &err, command)
-                                                                    : EXIT_DONE;
-    if (!s->model && access(path, F_OK) != 0) {
+    if (!s->arch && !s->model && access(path, F_OK) != 0) {
         complain(path,
                  "the default model is not there: name one with -m MODEL, or in $VITRINE_MODEL");
         return EXIT_MODEL;
     }
-    return vt_model_open(out, path, &options, &err) ? failed(path, &err, command) : EXIT_DONE;
+    double start = clock_ms();
+    vt_status status = s->arch ? vt_model_create_random(out, s->arch, &options, &err)
+                               : vt_model_open(out, path, &options, &err);
+    if (status)
+        return failed(s->arch ? s->arch : path, &err, command);
+    if (s->verbose)
+        note("%s opened in %.1f ms", s->arch ? s->arch : path, clock_ms() - start);
+    return EXIT_DONE;
 }
 
 /* Whole patches only: a size between them is not what was asked for, and said so. */
@@ -75,8 +80,11 @@ static int open_any_session(vt_session **out, const vt_model *model, const setti
     options.text_batch = text_batch;
     options.features = features;
     options.num_threads = s->threads;
+    double start = clock_ms();
     if (vt_session_create(out, model, &options, &err))
         return model_failed(model, &err, command);
+    if (s->verbose)
+        note("session created in %.1f ms", clock_ms() - start);
     note_rounding(*out, model, s);
     return EXIT_DONE;
 }

@@ -59,7 +59,7 @@ typedef struct settings {
     bool tensors, blocks;
     const char *input, *output;
     /* general */
-    bool quiet, help;
+    bool quiet, verbose, help;
 
     char **operands;
     size_t num_operands;

@@ -18,6 +18,7 @@ struct vt_checkpoint {
     json_t *config;
     vt_tensor_file **shards;
     size_t num_shards;
+    vt_packed_file *packed; /* in place of shards */
     /* In memory: the block, and what it holds. */
     void *memory;
     const vt_tensor *tensors;
@@ -167,7 +168,8 @@ static vt_status fail_without_weights(const vt_checkpoint *checkpoint, vt_error 
 }
 
 static vt_status open_weights(vt_checkpoint *checkpoint, const char *file, vt_error *err) {
-    static const char *const names[] = {"model.safetensors", "model.safetensors.index.json",
+    static const char *const names[] = {VT_PACKED_FILE_NAME, "model.safetensors",
+                                        "model.safetensors.index.json",
                                         "open_clip_model.safetensors", NULL};
     vt_status status = VT_OK;
     if (file) {
@@ -183,6 +185,8 @@ static vt_status open_weights(vt_checkpoint *checkpoint, const char *file, vt_er
         return status;
     if (ends_with(checkpoint->weights_path, ".json"))
         return open_index(checkpoint, err);
+    if (ends_with(checkpoint->weights_path, VT_PACKED_FILE_NAME))
+        return vt_packed_file_open(&checkpoint->packed, checkpoint->weights_path, err);
     return open_shard(checkpoint, checkpoint->weights_path, err);
 }
 
@@ -264,6 +268,7 @@ void vt_checkpoint_close(vt_checkpoint *checkpoint) {
     for (size_t i = 0; i < checkpoint->num_shards; i++)
         vt_tensor_file_close(checkpoint->shards[i]);
     vt_free(checkpoint->shards);
+    vt_packed_file_close(checkpoint->packed);
     vt_free(checkpoint->memory);
     json_decref(checkpoint->config);
     vt_free(checkpoint->weights_path);
@@ -298,7 +303,13 @@ vt_status vt_checkpoint_load_json(json_t **out, const vt_checkpoint *checkpoint,
     return status;
 }
 
+const vt_packed_file *vt_checkpoint_packed(const vt_checkpoint *checkpoint) {
+    return checkpoint->packed;
+}
+
 const vt_tensor *vt_checkpoint_at(const vt_checkpoint *checkpoint, size_t index) {
+    if (checkpoint->packed)
+        return vt_packed_file_at(checkpoint->packed, index);
     for (size_t i = 0; i < checkpoint->num_shards; i++) {
         size_t count = vt_tensor_file_count(checkpoint->shards[i]);
         if (index < count)
@@ -309,6 +320,8 @@ const vt_tensor *vt_checkpoint_at(const vt_checkpoint *checkpoint, size_t index)
 }
 
 const vt_tensor *vt_checkpoint_find(const vt_checkpoint *checkpoint, const char *name) {
+    if (checkpoint->packed)
+        return vt_packed_file_find(checkpoint->packed, name);
     for (size_t i = 0; i < checkpoint->num_shards; i++) {
         const vt_tensor *tensor = vt_tensor_file_find(checkpoint->shards[i], name);
         if (tensor)

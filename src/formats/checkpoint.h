@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: MIT
  *
  * A checkpoint as it lies on disk: one safetensors file, or the shards that
- * model.safetensors.index.json lists, with the JSON files beside them. Or one made in memory.
+ * model.safetensors.index.json lists, with the JSON files beside them. Or a packed file, or one
+ * made in memory.
  */
 #ifndef VT_FORMATS_CHECKPOINT_H
 #define VT_FORMATS_CHECKPOINT_H
 
 #include <jansson.h>
 
-#include "vitrine.h"
+#include "formats/packed_file.h"
 
 typedef struct vt_checkpoint vt_checkpoint;
 
@@ -35,6 +36,9 @@ const char *vt_checkpoint_weights_path(const vt_checkpoint *checkpoint);
  * caller drops the reference. */
 vt_status vt_checkpoint_load_json(json_t **out, const vt_checkpoint *checkpoint, const char *name,
                                   vt_error *err);
+
+/* The packed file that it is, or NULL. */
+const vt_packed_file *vt_checkpoint_packed(const vt_checkpoint *checkpoint);
 
 /* All tensors of all shards; NULL past the end, or when there is none of that name. */
 const vt_tensor *vt_checkpoint_at(const vt_checkpoint *checkpoint, size_t index);

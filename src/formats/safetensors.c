@@ -312,7 +312,8 @@ static vt_status header_text(char **out, size_t *length, const char *path, const
         header ? fill_header(header, path, tensors, count, err) : vt_fail_memory(err, path, count);
     size_t used = status ? 0 : json_dumpb(header, NULL, 0, JSON_COMPACT);
     if (!status) {
-        *length = (used + 7) / 8 * 8;
+        /* Spaces, so that the data begins at a multiple of 64: the format asks for 8. */
+        *length = (used + PREFIX_BYTES + 63) / 64 * 64 - PREFIX_BYTES;
         *out = used ? vt_malloc(*length, 1) : NULL; /* at least "{}" */
         if (!*out)
             status = vt_fail_memory(err, path, *length);

@@ -38,7 +38,11 @@ static bool measure(const vt_kernels *kernels, vt_storage storage, size_t n, siz
         !vt_mul_size(*panels, element[storage], panels) ||
         !vt_mul_size(*columns, int8 ? sizeof(float) + sizeof(int32_t) : 0, &constants))
         return false;
-    return vt_add_size(*panels, constants, bytes);
+    /* Whole cache lines, so that one after another in a file they all begin at one. */
+    if (!vt_add_size(*panels, constants, bytes) || !vt_add_size(*bytes, VT_ALIGNMENT - 1, bytes))
+        return false;
+    *bytes -= *bytes % VT_ALIGNMENT;
+    return true;
 }
 
 bool vt_packed_size(const vt_kernels *kernels, vt_storage storage, size_t n, size_t k,

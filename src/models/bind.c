@@ -182,13 +182,14 @@ void vt_bind_check(vt_binder *b, const vt_tensor *tensor, const size_t *shape, s
     }
 }
 
-static void mark_used(vt_binder *b, const vt_tensor *tensor, size_t elements) {
+static void mark_used(vt_binder *b, const vt_tensor *tensor, size_t elements, bool loaded) {
     const vt_tensor *at;
     for (size_t i = 0; (at = vt_checkpoint_at(b->checkpoint, i)) != NULL; i++) {
         if (at != tensor)
             continue;
         b->out->num_parameters += b->out->used[i] ? 0 : elements;
         b->out->used[i] = true;
+        b->out->loaded[i] |= loaded;
         return;
     }
 }
@@ -218,7 +219,7 @@ static float *load_adapter(vt_binder *b, const vt_tensor *tensor, size_t rows, s
         return NULL;
     }
     to_f32(b, adapter, tensor, b->lora->adapter * one, one);
-    mark_used(b, tensor, all);
+    mark_used(b, tensor, all, true);
     return adapter;
 }
 
@@ -270,8 +271,13 @@ void vt_bind_load(vt_binder *b, float *out, const vt_tensor *tensor, const size_
         vt_bind_check(b, tensor, shape, ndim);
     if (b->status || !vt_product(shape, ndim, &elements))
         return;
+    if (!tensor->data) {
+        b->status = vt_fail(b->err, VT_ERR_FORMAT, "%s: %s was left out when it was packed",
+                            vt_checkpoint_weights_path(b->checkpoint), tensor->name);
+        return;
+    }
     to_f32(b, out, tensor, 0, elements);
-    mark_used(b, tensor, elements);
+    mark_used(b, tensor, elements, true);
     if (ndim == 2 && has_adapter(b, tensor))
         add_lora(b, out, tensor, shape);
 }
@@ -365,18 +371,62 @@ vt_storage vt_bind_storage(const vt_binder *b, const vt_tensor *tensor) {
                                             : VT_STORE_F32;
 }
 
+static bool is_packed_already(const vt_binder *b) {
+    return vt_checkpoint_packed(b->checkpoint) != NULL;
+}
+
+/* Makes room for one more matrix. */
+static bool grow_matrices(vt_binder *b) {
+    vt_weights *out = b->out;
+    if (out->num_matrices == out->matrix_capacity) {
+        size_t capacity = out->matrix_capacity ? 2 * out->matrix_capacity : 64;
+        vt_matrix *grown = vt_realloc(out->matrices, out->matrix_capacity, capacity, sizeof *grown);
+        if (!grown) {
+            b->status = vt_fail_memory(b->err, "weights", capacity * sizeof *grown);
+            return false;
+        }
+        out->matrices = grown;
+        out->matrix_capacity = capacity;
+    }
+    return true;
+}
+
+/* The next matrix of a packed file, where it lies. */
+static void place_matrix(vt_binder *b, vt_packed *out, vt_storage storage, size_t n, size_t k,
+                         size_t bytes) {
+    const vt_tensor *panels =
+        vt_packed_file_panels(vt_checkpoint_packed(b->checkpoint), b->out->num_matrices);
+    if (panels && panels->size == bytes)
+        vt_packed_place(out, b->kernels, storage, n, k, (void *)panels->data);
+    else
+        b->status = vt_fail(b->err, VT_ERR_FORMAT,
+                            "%s: its matrix %zu has %zu bytes where %zu are expected: pack the "
+                            "model again, with the options that it is opened with",
+                            vt_checkpoint_weights_path(b->checkpoint), b->out->num_matrices,
+                            panels ? panels->size : 0, bytes);
+}
+
 void vt_bind_create_packed(vt_binder *b, vt_packed *out, vt_storage storage, size_t n, size_t k) {
-    size_t bytes;
-    if (b->status || !grow_owned(b))
+    size_t bytes = 0;
+    if (b->status || !grow_matrices(b))
         return;
-    b->status = vt_packed_create(out, b->kernels, storage, n, k, b->err);
-    if (b->status)
+    if (is_packed_already(b) && vt_packed_size(b->kernels, storage, n, k, &bytes))
+        place_matrix(b, out, storage, n, k, bytes);
+    else
+        b->status = vt_packed_create(out, b->kernels, storage, n, k, b->err);
+    if (b->status || !vt_packed_size(b->kernels, storage, n, k, &bytes))
         return;
-    if (vt_packed_size(b->kernels, storage, n, k, &bytes))
-        b->out->bytes += bytes;
-    b->out->owned[b->out->num_owned++] = out->panels;
+    b->out->matrices[b->out->num_matrices++] =
+        (vt_matrix){.memory = out->panels, .bytes = bytes, .owned = !is_packed_already(b)};
+    b->out->bytes += bytes;
     if (storage == VT_STORE_INT8 && k > b->out->int8_k)
         b->out->int8_k = k;
+}
+
+void vt_bind_pack_floats(vt_binder *b, vt_packed *out, size_t row, const float *weight,
+                         size_t rows) {
+    if (!b->status && !is_packed_already(b))
+        vt_pack_rows(b->kernels, out, row, weight, rows);
 }
 
 /* Rows of a tensor on their way into a matrix, a few at a time for each thread. */
@@ -414,8 +464,7 @@ static void pack_loaded(vt_binder *b, vt_packed *out, size_t row, size_t rows,
         b->status = vt_fail_memory(b->err, "a weight", elements * sizeof *weight);
     if (!b->status)
         vt_bind_load(b, weight, tensor, shape, ndim);
-    if (!b->status)
-        vt_pack_rows(b->kernels, out, row, weight, rows);
+    vt_bind_pack_floats(b, out, row, weight, rows);
     vt_free(weight);
 }
 
@@ -431,6 +480,9 @@ void vt_bind_pack(vt_binder *b, vt_packed *out, size_t row, size_t rows, const v
         pack_loaded(b, out, row, rows, tensor, shape, ndim);
         return;
     }
+    mark_used(b, tensor, elements, false);
+    if (is_packed_already(b))
+        return;
     call.strips = vt_malloc(floats, sizeof *call.strips);
     if (!call.strips) {
         b->status = vt_fail_memory(b->err, "a weight", floats * sizeof *call.strips);
@@ -439,7 +491,6 @@ void vt_bind_pack(vt_binder *b, vt_packed *out, size_t row, size_t rows, const v
     vt_pool_run(b->pool, pack_task, &call,
                 (row + rows + PACK_ROWS - 1) / PACK_ROWS - row / PACK_ROWS);
     vt_free(call.strips);
-    mark_used(b, tensor, elements);
     vt_checkpoint_release(b->checkpoint, tensor);
 }
 
@@ -453,16 +504,19 @@ static void transpose(float *out, const float *in, size_t n, size_t k) {
 void vt_bind_pack_transposed(vt_binder *b, vt_packed *out, const vt_tensor *tensor,
                              const size_t *shape) {
     size_t k = shape[0], n = shape[1], elements;
+    vt_bind_check(b, tensor, shape, 2);
     vt_bind_create_packed(b, out, vt_bind_storage(b, tensor), n, k);
     if (b->status || !tensor || !vt_mul_size(n, k, &elements))
+        return;
+    mark_used(b, tensor, elements, false);
+    if (is_packed_already(b))
         return;
     float *weight = vt_malloc(elements, sizeof *weight),
           *turned = vt_malloc(elements, sizeof *turned);
     if (!weight || !turned)
         b->status = vt_fail_memory(b->err, "a weight", elements * sizeof *weight);
-    if (!b->status)
-        vt_bind_load(b, weight, tensor, shape, 2);
     if (!b->status) {
+        to_f32(b, weight, tensor, 0, elements);
         transpose(turned, weight, n, k);
         vt_pack_rows(b->kernels, out, 0, turned, n);
     }

@@ -70,10 +70,15 @@ void vt_bind_norm_if_any(vt_binder *b, vt_norm *out, vt_part part, size_t block,
 /* What a tensor's weight is kept as, and a weight that was computed, for NULL. */
 vt_storage vt_bind_storage(const vt_binder *b, const vt_tensor *tensor);
 
-/* An n x k matrix without values, and a tensor packed into its rows [row, row + rows). */
+/* An n x k matrix without values, and a tensor packed into its rows [row, row + rows). Where the
+ * checkpoint is packed already, the matrix is its next one, and packing does nothing. */
 void vt_bind_create_packed(vt_binder *b, vt_packed *out, vt_storage storage, size_t n, size_t k);
 void vt_bind_pack(vt_binder *b, vt_packed *out, size_t row, size_t rows, const vt_tensor *tensor,
                   const size_t *shape, size_t ndim);
+
+/* The same from W[rows][k] in memory. */
+void vt_bind_pack_floats(vt_binder *b, vt_packed *out, size_t row, const float *weight,
+                         size_t rows);
 
 /* A new matrix from a tensor stored [in][out]; `shape` is as stored. */
 void vt_bind_pack_transposed(vt_binder *b, vt_packed *out, const vt_tensor *tensor,

@@ -22,7 +22,7 @@ static void pack_by_head(vt_binder *b, vt_dense *out, size_t block) {
     for (size_t head = 0; !b->status && head < shape->num_heads; head++) {
         for (size_t kind = 0; kind < 3; kind++) {
             size_t from = (3 * head + kind) * hd, to = (kind * shape->num_heads + head) * hd;
-            vt_pack_rows(b->kernels, &out->weight, to, weight + from * width, hd);
+            vt_bind_pack_floats(b, &out->weight, to, weight + from * width, hd);
             if (sorted)
                 memcpy(sorted + to, bias + from, hd * sizeof *sorted);
         }

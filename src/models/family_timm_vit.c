@@ -94,8 +94,7 @@ static void configure_tokens(vt_vision_config *out, vt_timm *timm) {
 
     const char *pos_embed = vt_json_string(args, "pos_embed", "learn");
     out->has_pos_embed = strcmp(pos_embed, "learn") == 0;
-    bool covers_patches_only =
-        vt_timm_dim(timm, "pos_embed", 1) == vt_config_num_patches(out);
+    bool covers_patches_only = vt_timm_dim(timm, "pos_embed", 1) == vt_config_num_patches(out);
     bool no_embed_class = vt_json_bool(args, "no_embed_class", covers_patches_only);
     out->num_pos_prefix = no_embed_class ? 0 : vt_config_num_prefix(out);
     out->pos_resize = VT_POS_RESIZE_BICUBIC_ANTIALIAS;

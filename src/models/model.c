@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/memory.h"
 #include "models/hub.h"
+#include "models/pack.h"
 #include "models/random.h"
 #include "models/rope_config.h"
 
@@ -47,14 +48,16 @@ static vt_status override_rope(vt_text_config *text, const char *scaling, vt_err
 
 /* With threads of its own, which end with it. */
 static vt_status bind_weights(vt_model *model, const vt_model_options *options, vt_error *err) {
-    vt_precision precision;
     vt_pool *pool = NULL;
-    vt_status status = vt_precision_parse(&precision, options->precision, err);
+    vt_status status = vt_precision_parse(&model->precision, options->precision, err);
+    if (!status)
+        status =
+            vt_pack_settle(model->checkpoint, options, &model->kernels, &model->precision, err);
     if (!status)
         status = vt_pool_create(&pool, options->num_threads, err);
     if (!status)
         status = vt_weights_bind(&model->weights, &model->config, model->family, model->checkpoint,
-                                 model->kernels, precision, pool, err);
+                                 model->kernels, model->precision, pool, err);
     vt_pool_destroy(pool);
     return status;
 }

@@ -14,6 +14,7 @@ struct vt_model {
     vt_checkpoint *checkpoint;
     const vt_family *family;
     const vt_kernels *kernels;
+    vt_precision precision; /* that was asked for */
     vt_config config;
     vt_weights weights;
     vt_labels labels;

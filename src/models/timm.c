@@ -60,8 +60,7 @@ void vt_timm_image(vt_vision_config *out, vt_timm *timm) {
 }
 
 size_t vt_timm_width(vt_timm *timm) {
-    return vt_json_size(&timm->args, "embed_dim",
-                        vt_timm_dim(timm, "patch_embed.proj.weight", 0));
+    return vt_json_size(&timm->args, "embed_dim", vt_timm_dim(timm, "patch_embed.proj.weight", 0));
 }
 
 static size_t count_blocks(const vt_timm *timm) {
@@ -77,8 +76,7 @@ static size_t count_blocks(const vt_timm *timm) {
  * as what fc2 takes; SwiGLU with two, fc1_g and fc1_x. */
 static bool is_gated(const vt_timm *timm, size_t mlp_dim) {
     return vt_timm_has_tensor(timm, "blocks.0.mlp.fc1_g.weight") ||
-           (mlp_dim &&
-            vt_timm_dim(timm, "blocks.0.mlp.fc1.weight", 0) == 2 * mlp_dim);
+           (mlp_dim && vt_timm_dim(timm, "blocks.0.mlp.fc1.weight", 0) == 2 * mlp_dim);
 }
 
 void vt_timm_encoder(vt_encoder_config *out, vt_timm *timm, size_t num_heads,

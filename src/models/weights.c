@@ -104,7 +104,7 @@ static void bind_patch_kernel(vt_binder *b, vt_packed *out, const vt_vision_conf
         memcpy(turned, stored, width * matrix[1] * sizeof *turned);
     b->status = vt_patch_resize(resized, run, turned, patch, 3 * width, b->err);
     if (!b->status)
-        vt_pack_rows(b->kernels, out, 0, resized, width);
+        vt_bind_pack_floats(b, out, 0, resized, width);
 }
 
 /* Zeros for the prefix tokens, sines and cosines for the patches. */
@@ -161,8 +161,8 @@ static void bind_map_qkv(vt_binder *b, vt_map_head *map) {
     vt_bind_create_packed(b, &map->kv.weight, vt_bind_storage(b, NULL), 2 * width, width);
     if (b->status)
         return;
-    vt_pack_rows(b->kernels, &q.weight, 0, weight, width);
-    vt_pack_rows(b->kernels, &map->kv.weight, 0, weight + width * width, 2 * width);
+    vt_bind_pack_floats(b, &q.weight, 0, weight, width);
+    vt_bind_pack_floats(b, &map->kv.weight, 0, weight + width * width, 2 * width);
     q.bias = bias;
     map->kv.bias = bias + width;
     map->query = project_probe(b, &q);
@@ -281,8 +281,7 @@ static void bind_lm_head(vt_binder *b, vt_text_weights *out, const vt_text_confi
     vt_bind_create_packed(b, &out->lm_head.weight,
                           vt_bind_storage(b, vt_bind_require(b, VT_PART_TOKEN_EMBED, 0, "")),
                           config->vocab_size, width);
-    if (!b->status)
-        vt_pack_rows(b->kernels, &out->lm_head.weight, 0, out->tokens, config->vocab_size);
+    vt_bind_pack_floats(b, &out->lm_head.weight, 0, out->tokens, config->vocab_size);
 }
 
 static void bind_text(vt_binder *b, vt_weights *weights, const vt_config *config) {
@@ -328,19 +327,22 @@ static size_t count_tensors(const vt_checkpoint *checkpoint) {
     return count;
 }
 
+static const char *const precision_names[] = {
+    [VT_PRECISION_STORED] = NULL, [VT_PRECISION_F32] = "f32",   [VT_PRECISION_F16] = "f16",
+    [VT_PRECISION_BF16] = "bf16", [VT_PRECISION_INT8] = "int8",
+};
+
+const char *vt_precision_name(vt_precision precision) {
+    return precision_names[precision];
+}
+
 vt_status vt_precision_parse(vt_precision *out, const char *name, vt_error *err) {
-    static const char *const names[] = {
-        [VT_PRECISION_F32] = "f32",
-        [VT_PRECISION_F16] = "f16",
-        [VT_PRECISION_BF16] = "bf16",
-        [VT_PRECISION_INT8] = "int8",
-    };
     *out = VT_PRECISION_STORED;
     if (!name)
         return VT_OK;
-    for (size_t i = VT_PRECISION_F32; i < sizeof names / sizeof names[0]; i++) {
-        if (strcmp(name, names[i]) == 0) {
-            *out = (vt_precision)i;
+    for (vt_precision p = VT_PRECISION_F32; p <= VT_PRECISION_INT8; p++) {
+        if (strcmp(name, precision_names[p]) == 0) {
+            *out = p;
             return VT_OK;
         }
     }
@@ -372,6 +374,7 @@ vt_status vt_weights_bind(vt_weights *out, const vt_config *config, const vt_fam
         .err = err,
     };
     out->used = vt_bind_own(&b, count_tensors(checkpoint), sizeof *out->used);
+    out->loaded = vt_bind_own(&b, count_tensors(checkpoint), sizeof *out->loaded);
     if (config->has_vision)
         bind_vision(&b, out, config);
     if (config->has_text)
@@ -388,6 +391,10 @@ vt_status vt_weights_bind(vt_weights *out, const vt_config *config, const vt_fam
 void vt_weights_free(vt_weights *weights) {
     for (size_t i = 0; i < weights->num_owned; i++)
         vt_free(weights->owned[i]);
+    for (size_t i = 0; i < weights->num_matrices; i++)
+        if (weights->matrices[i].owned)
+            vt_free(weights->matrices[i].memory);
+    vt_free(weights->matrices);
     vt_free(weights->owned);
     *weights = (vt_weights){0};
 }

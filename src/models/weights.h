@@ -45,7 +45,15 @@ typedef enum vt_precision {
 
 /* "int8" and its like; NULL is VT_PRECISION_STORED. VT_ERR_ARGUMENT for anything else. */
 vt_status vt_precision_parse(vt_precision *out, const char *name, vt_error *err);
+const char *vt_precision_name(vt_precision precision); /* NULL for VT_PRECISION_STORED */
 const char *vt_storage_name(vt_storage storage);
+
+/* A packed matrix's memory. */
+typedef struct vt_matrix {
+    void *memory;
+    size_t bytes;
+    bool owned; /* false: part of a packed file */
+} vt_matrix;
 
 typedef struct vt_weights {
     vt_vision_weights vision;
@@ -62,8 +70,11 @@ typedef struct vt_weights {
     size_t int8_k;         /* columns of the widest INT8 matrix */
     size_t num_parameters; /* elements of the tensors that were bound */
     bool *used;            /* [tensors of the checkpoint] */
-    vt_dtype dtype;        /* of a block's matrix in the checkpoint */
-    vt_storage storage;    /* what it is kept as */
+    bool *loaded;          /* likewise: its values were read, not only packed */
+    vt_matrix *matrices;   /* in the order of binding */
+    size_t num_matrices, matrix_capacity;
+    vt_dtype dtype;     /* of a block's matrix in the checkpoint */
+    vt_storage storage; /* what it is kept as */
 } vt_weights;
 
 /* Binds every part that the configuration calls for, packing over the pool. A missing tensor, a
