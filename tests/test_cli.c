@@ -43,6 +43,7 @@ static const char overview[] =
     "  perplexity  measure how well a language model predicts a text\n"
     "  generate    continue a text\n"
     "  bench       measure how fast a model runs, and in how much memory\n"
+    "  pack        lay a model out for this processor, so that it opens at once\n"
     "  help        this overview, or the help of one command\n"
     "\n"
     "Examples:\n"

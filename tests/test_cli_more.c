@@ -307,8 +307,30 @@ static void test_inspect_advises(void **state) {
     json_decref(all);
 }
 
+/* The packed copy gives the same predictions, and takes no words of its own kind twice. */
+static void test_pack(void **state) {
+    (void)state;
+    static char plain[1 << 14];
+    command_run(&ran, NULL, "classify", "-q", "-m", "model", "cat.png", NULL);
+    assert_int_equal(ran.code, 0);
+    snprintf(plain, sizeof plain, "%s", ran.out);
+    command_run(&ran, NULL, "pack", "-m", "model", "-o", "packed", NULL);
+    assert_int_equal(ran.code, 0);
+    assert_non_null(strstr(ran.out, "packed/packed.safetensors: "));
+    command_run(&ran, NULL, "classify", "-q", "-m", "packed", "cat.png", NULL);
+    assert_ran(&ran, 0, plain, "");
+    command_run(&ran, NULL, "pack", "-m", "packed", "-o", "packed", NULL);
+    assert_int_equal(ran.code, 2);
+    assert_non_null(strstr(ran.err, "packed is the model itself"));
+    command_run(&ran, NULL, "pack", "-m", "model", NULL);
+    assert_int_equal(ran.code, 2);
+    command_run(&ran, NULL, "pack", "-m", "model", "-o", "missing/packed", NULL);
+    assert_ran(&ran, 1, "", "vitrine: missing/packed: No such file or directory\n");
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_pack),
         cmocka_unit_test(test_embed_writes_npy),
         cmocka_unit_test(test_embed_prints_json),
         cmocka_unit_test(test_embed_usage),
