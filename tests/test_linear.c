@@ -65,24 +65,36 @@ static float panel_at(const float *panels, size_t nr, size_t k, size_t p, size_t
 }
 
 /* The two ways of packing hold the same operand, zero past its last column. */
+static void check_pack_panels(const vt_kernels *kernels, size_t k, size_t n) {
+    enum { MAX_K = 70, MAX_N = 70, LDB = 75, COLS = 96 };
+    static float b[MAX_K * LDB], bt[MAX_N * LDB], packed[MAX_K * COLS], transposed[MAX_K * COLS];
+    size_t nr = kernels->nr, columns = (n + nr - 1) / nr * nr;
+    fill_random(b, MAX_K * LDB, 1);
+    for (size_t p = 0; p < k; p++)
+        for (size_t j = 0; j < n; j++)
+            bt[j * LDB + p] = b[p * LDB + j];
+    fill_untouched(packed, MAX_K * COLS);
+    fill_untouched(transposed, MAX_K * COLS);
+    vt_pack_panels(packed, b, LDB, k, n, nr);
+    vt_pack_panels_transposed(kernels, transposed, bt, LDB, k, n);
+    for (size_t p = 0; p < k; p++)
+        for (size_t j = 0; j < columns; j++) {
+            float expected = j < n ? b[p * LDB + j] : 0;
+            assert_true(panel_at(packed, nr, k, p, j) == expected);
+            assert_true(panel_at(transposed, nr, k, p, j) == expected);
+        }
+    assert_true(transposed[k * columns] == untouched);
+}
+
 static void test_pack_panels(void **state) {
     (void)state;
-    enum { K = 37, N = 45, LDB = 50, NR = 16, COLS = 48 };
-    static float b[K * LDB], bt[N * LDB], packed[K * COLS], packed_transposed[K * COLS];
-    fill_random(b, K * LDB, 1);
-    for (size_t p = 0; p < K; p++)
-        for (size_t j = 0; j < N; j++)
-            bt[j * LDB + p] = b[p * LDB + j];
-    fill_untouched(packed, K * COLS);
-    fill_untouched(packed_transposed, K * COLS);
-    vt_pack_panels(packed, b, LDB, K, N, NR);
-    vt_pack_panels_transposed(packed_transposed, bt, LDB, K, N, NR);
-    for (size_t p = 0; p < K; p++)
-        for (size_t j = 0; j < COLS; j++) {
-            float expected = j < N ? b[p * LDB + j] : 0;
-            assert_true(panel_at(packed, NR, K, p, j) == expected);
-            assert_true(panel_at(packed_transposed, NR, K, p, j) == expected);
-        }
+    static const size_t sizes[] = {1, 4, 15, 16, 17, 32, 37, 64, 69};
+    enum { NUM_SIZES = sizeof sizes / sizeof sizes[0] };
+    const vt_kernels *kernels;
+    for (size_t t = 0; (kernels = table_at(t)) != NULL; t++)
+        for (size_t i = 0; i < NUM_SIZES; i++)
+            for (size_t j = 0; j < NUM_SIZES; j++)
+                check_pack_panels(kernels, sizes[i], sizes[j]);
 }
 
 /* Three row ranges that begin and end within panels, as q, k and v do. */

@@ -85,8 +85,12 @@ typedef struct vt_kernels {
     void (*epilogue)(float *y, const float *x, size_t n, const float *bias, vt_activation act,
                      const float *scale, const float *residual);
 
-    /* Multiplies and adds in registers alone, `rounds` times, as many sums at once as they hold: the rate
-     * that none of the above exceeds. Returns how many operations that were, a multiply-add being two. */
+    /* out[p][j] = in[j][p] for j < n, p < k; rows lie ldo and ldi floats apart. */
+    void (*transpose)(float *out, size_t ldo, const float *in, size_t ldi, size_t n, size_t k);
+
+    /* Multiplies and adds in registers alone, `rounds` times, as many sums at once as they hold:
+     * the rate that none of the above exceeds. Returns how many operations that were, a
+     * multiply-add being two. */
     size_t (*multiply_add)(float *sum, size_t rounds);
 
     /* Storage types to F32, exactly, and back, to the nearest (ties to even). */

@@ -33,6 +33,7 @@ const vt_kernels vt_kernels_neon = {
     .activate = activate_f32,
     .activate_mul = activate_mul_f32,
     .epilogue = epilogue_f32,
+    .transpose = transpose_f32,
     .multiply_add = multiply_add_f32,
     .f16_to_f32 = f16_to_f32,
     .bf16_to_f32 = bf16_to_f32,

@@ -327,6 +327,33 @@ static void epilogue_f32(float *y, const float *x, size_t n, const float *bias, 
     map_activation(&(row_operands){y, x, n, bias, scale, residual}, act);
 }
 
+/* ---- transposition ------------------------------------------------------------------------- */
+
+/* A square of VEC_WIDTH. */
+static inline void transpose_square(float *out, size_t ldo, const float *in, size_t ldi) {
+    vec rows[VEC_WIDTH];
+    for (size_t j = 0; j < VEC_WIDTH; j++)
+        rows[j] = vec_load(in + j * ldi);
+    vec_transpose(rows);
+    for (size_t p = 0; p < VEC_WIDTH; p++)
+        vec_store(out + p * ldo, rows[p]);
+}
+
+static void transpose_f32(float *out, size_t ldo, const float *in, size_t ldi, size_t n, size_t k) {
+    size_t p = 0;
+    for (; p + VEC_WIDTH <= k; p += VEC_WIDTH) {
+        size_t j = 0;
+        for (; j + VEC_WIDTH <= n; j += VEC_WIDTH)
+            transpose_square(out + p * ldo + j, ldo, in + j * ldi + p, ldi);
+        for (; j < n; j++)
+            for (size_t i = p; i < p + VEC_WIDTH; i++)
+                out[i * ldo + j] = in[j * ldi + i];
+    }
+    for (; p < k; p++)
+        for (size_t j = 0; j < n; j++)
+            out[p * ldo + j] = in[j * ldi + p];
+}
+
 /* ---- conversions --------------------------------------------------------------------------- */
 
 static void f16_to_f32(float *out, const uint16_t *in, size_t n) {

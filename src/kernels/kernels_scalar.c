@@ -159,6 +159,17 @@ static void epilogue_f32(float *y, const float *x, size_t n, const float *bias, 
     }
 }
 
+/* A strip of k at a time, whose target stays in the cache. */
+static void transpose_f32(float *out, size_t ldo, const float *in, size_t ldi, size_t n, size_t k) {
+    enum { STRIP = 16 };
+    for (size_t start = 0; start < k; start += STRIP) {
+        size_t end = k - start < STRIP ? k : start + STRIP;
+        for (size_t j = 0; j < n; j++)
+            for (size_t p = start; p < end; p++)
+                out[p * ldo + j] = in[j * ldi + p];
+    }
+}
+
 /* Twelve sums and the two factors: 14 of the 16 registers. They begin and stay different, so that
  * no compiler takes two for one, and stay near 1. */
 static size_t multiply_add_f32(float *sum, size_t rounds) {
@@ -283,6 +294,7 @@ const vt_kernels vt_kernels_scalar = {
     .activate = activate_f32,
     .activate_mul = activate_mul_f32,
     .epilogue = epilogue_f32,
+    .transpose = transpose_f32,
     .multiply_add = multiply_add_f32,
     .f16_to_f32 = f16_to_f32,
     .bf16_to_f32 = bf16_to_f32,

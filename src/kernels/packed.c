@@ -100,17 +100,6 @@ void vt_packed_free(vt_packed *packed) {
 
 /* ---- F32 ----------------------------------------------------------------------------------- */
 
-/* panel[p][j] = bt[j][p] for j < cols: a strip of k at a time, whose target stays in the cache. */
-static void transpose_into(float *panel, size_t nr, const float *bt, size_t ldb, size_t k,
-                           size_t cols) {
-    for (size_t start = 0; start < k; start += STRIP) {
-        size_t end = min_size(start + STRIP, k);
-        for (size_t j = 0; j < cols; j++)
-            for (size_t p = start; p < end; p++)
-                panel[p * nr + j] = bt[j * ldb + p];
-    }
-}
-
 void vt_pack_panels(float *panels, const float *b, size_t ldb, size_t k, size_t n, size_t nr) {
     for (size_t col = 0; col < n; col += nr) {
         size_t cols = min_size(nr, n - col);
@@ -121,13 +110,14 @@ void vt_pack_panels(float *panels, const float *b, size_t ldb, size_t k, size_t 
     }
 }
 
-void vt_pack_panels_transposed(float *panels, const float *bt, size_t ldb, size_t k, size_t n,
-                               size_t nr) {
+void vt_pack_panels_transposed(const vt_kernels *kernels, float *panels, const float *bt,
+                               size_t ldb, size_t k, size_t n) {
+    size_t nr = kernels->nr;
     for (size_t col = 0; col < n; col += nr, panels += k * nr) {
         size_t cols = min_size(nr, n - col);
         if (cols < nr)
             memset(panels, 0, k * nr * sizeof *panels);
-        transpose_into(panels, nr, bt + col * ldb, ldb, k, cols);
+        kernels->transpose(panels, nr, bt + col * ldb, ldb, cols, k);
     }
 }
 
@@ -176,7 +166,7 @@ static void pack_into_panel(const vt_kernels *kernels, vt_packed *out, size_t ro
     size_t at = row / nr * nr * k + row % nr; /* of F32 and of halves */
     switch (out->storage) {
     case VT_STORE_F32:
-        transpose_into((float *)out->panels + at, nr, weight, k, k, rows);
+        kernels->transpose((float *)out->panels + at, nr, weight, k, rows, k);
         break;
     case VT_STORE_F16:
         transpose_into_halves((uint16_t *)out->panels + at, nr, weight, k, k, rows,

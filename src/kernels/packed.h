@@ -50,7 +50,7 @@ void vt_pack_rows(const vt_kernels *kernels, vt_packed *out, size_t row, const f
 /* Packs B[k][n] (row-major, leading dimension ldb) into panels of F32, for operands made on the fly
  * (V in attention), and its transpose from BT[n][k] (K in attention). */
 void vt_pack_panels(float *panels, const float *b, size_t ldb, size_t k, size_t n, size_t nr);
-void vt_pack_panels_transposed(float *panels, const float *bt, size_t ldb, size_t k, size_t n,
-                               size_t nr);
+void vt_pack_panels_transposed(const vt_kernels *kernels, float *panels, const float *bt,
+                               size_t ldb, size_t k, size_t n);
 
 #endif

@@ -139,6 +139,26 @@ static inline vec vec_load_bf16(const uint16_t *p) {
     return _mm256_castsi256_ps(_mm256_slli_epi32(wide, 16));
 }
 
+/* Rows become columns, in place. */
+static inline void vec_transpose(vec r[VEC_WIDTH]) {
+    vec t[VEC_WIDTH];
+    for (size_t i = 0; i < 8; i += 2) { /* pairs of rows, element by element */
+        t[i] = _mm256_unpacklo_ps(r[i], r[i + 1]);
+        t[i + 1] = _mm256_unpackhi_ps(r[i], r[i + 1]);
+    }
+    for (size_t i = 0; i < 8; i += 4) /* fours of rows: columns 0, 1, 2, 3 of each half */
+        for (size_t j = 0; j < 2; j++) {
+            r[i + 2 * j] = _mm256_shuffle_ps(t[i + j], t[i + 2 + j], 0x44);
+            r[i + 2 * j + 1] = _mm256_shuffle_ps(t[i + j], t[i + 2 + j], 0xee);
+        }
+    for (size_t i = 0; i < 4; i++) { /* halves of fours */
+        t[i] = _mm256_permute2f128_ps(r[i], r[i + 4], 0x20);
+        t[i + 4] = _mm256_permute2f128_ps(r[i], r[i + 4], 0x31);
+    }
+    for (size_t i = 0; i < 8; i++)
+        r[i] = t[i];
+}
+
 /* ---- 32-bit integers, and 8-bit ones by fours ---- */
 
 /* Of gcc's own vectors: accumulators of type __m256i, which is a vector of long long, are copied at

@@ -12,6 +12,9 @@
  * pooling probe). */
 enum { Q_TILE = 48, KV_BLOCK = 256, Q_CHUNK = 512, FEW = 4 };
 
+/* Tasks of one size that outweigh a thread's waiting for the last; the fewest queries of one. */
+enum { ENOUGH_TASKS_A_THREAD = 8, LEAST_CHUNK = 64 };
+
 typedef struct attention_call {
     const vt_kernels *kernels;
     const vt_attention_shape *shape;
@@ -150,7 +153,8 @@ static void softmax_tile(const attention_call *call, const attention_chunk *chun
 static void pack_block(const attention_call *call, const attention_chunk *chunk,
                        const attention_tile *tile, size_t key, size_t keys) {
     size_t nr = call->kernels->nr, head_dim = call->shape->head_dim, ld = call->args->kv_ld;
-    vt_pack_panels_transposed(tile->k_panels, chunk->k + key * ld, ld, head_dim, keys, nr);
+    vt_pack_panels_transposed(call->kernels, tile->k_panels, chunk->k + key * ld, ld, head_dim,
+                              keys);
     call->kernels->scale(tile->k_panels, call->shape->scale, head_dim * round_up(keys, nr));
     vt_pack_panels(tile->v_panels, chunk->v + key * ld, ld, keys, head_dim, nr);
 }
@@ -198,17 +202,39 @@ static void attend_block_few(const attention_call *call, const attention_chunk *
 /* ---- tasks -------------------------------------------------------------------------------------
  */
 
+/* The `part`th of `parts` even shares of `count`: from *begin to the returned end. */
+static size_t share(size_t count, size_t parts, size_t part, size_t *begin) {
+    *begin = count * part / parts;
+    return count * (part + 1) / parts;
+}
+
+/* Into how many chunks a head's queries are cut: as few as may be, so that keys and values are
+ * packed as seldom, but so that the threads have as many tasks each, or plenty. With a window the
+ * first key that a chunk sees depends on its first query, and with that which keys make up a block,
+ * and so the rounding: then the number of threads must not matter. */
+static size_t choose_chunks(const vt_attention_args *args, size_t num_heads, size_t num_threads) {
+    size_t least = (args->q_tokens + Q_CHUNK - 1) / Q_CHUNK, whole = args->batch * num_heads;
+    size_t most = max_size(args->q_tokens / LEAST_CHUNK, least);
+    if (args->window)
+        return least;
+    for (size_t chunks = least; chunks <= most; chunks++)
+        if (whole * chunks % num_threads == 0 ||
+            whole * chunks >= ENOUGH_TASKS_A_THREAD * num_threads)
+            return chunks;
+    return most;
+}
+
 static attention_chunk find_chunk(const attention_call *call, size_t task) {
     const vt_attention_shape *shape = call->shape;
     const vt_attention_args *args = call->args;
     attention_chunk chunk = {
         .head = task / call->num_chunks % shape->num_heads,
         .item = task / call->num_chunks / shape->num_heads,
-        .first = task % call->num_chunks * Q_CHUNK,
     };
+    size_t past = share(args->q_tokens, call->num_chunks, task % call->num_chunks, &chunk.first);
     size_t q_row = chunk.item * args->q_tokens + chunk.first, kv_row = chunk.item * args->kv_tokens;
     size_t kv_head = chunk.head * shape->num_kv_heads / shape->num_heads;
-    chunk.count = min_size(args->q_tokens - chunk.first, Q_CHUNK);
+    chunk.count = past - chunk.first;
     chunk.q = args->q + q_row * args->q_ld + chunk.head * shape->head_dim;
     chunk.k = args->k + kv_row * args->kv_ld + kv_head * shape->head_dim;
     chunk.v = args->v + kv_row * args->kv_ld + kv_head * shape->head_dim;
@@ -251,7 +277,7 @@ void vt_attention(const vt_compute *compute, const vt_attention_shape *shape,
         .kernels = compute->kernels,
         .shape = shape,
         .args = args,
-        .num_chunks = (args->q_tokens + Q_CHUNK - 1) / Q_CHUNK,
+        .num_chunks = choose_chunks(args, shape->num_heads, vt_pool_size(compute->pool)),
         .scratch = scratch,
         .thread_scratch = thread_scratch_floats(compute->kernels, shape->head_dim),
     };
