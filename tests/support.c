@@ -38,6 +38,17 @@ json_t *load_json(const char *path) {
     return json;
 }
 
+json_t *load_golden_cases(void) {
+    static const char *const files[] = {"cases.json", "families.json"};
+    json_t *all = json_array();
+    for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
+        json_t *file = load_json(data_path("golden", files[i], NULL));
+        json_array_extend(all, json_object_get(file, "cases"));
+        json_decref(file);
+    }
+    return all;
+}
+
 const vt_tensor *f32_tensor(const vt_tensor_file *file, const char *name) {
     const vt_tensor *tensor = vt_tensor_file_find(file, name);
     if (!tensor)

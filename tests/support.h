@@ -29,6 +29,9 @@ const char *case_path(const char *golden_case, const char *file);
 /* A JSON file that must be there. */
 json_t *load_json(const char *path);
 
+/* The golden cases of cases.json and families.json, one array. */
+json_t *load_golden_cases(void);
+
 /* The F32 tensor of that name, whose data `file` owns; fails the test when there is none. */
 const vt_tensor *f32_tensor(const vt_tensor_file *file, const char *name);
 
