@@ -217,6 +217,7 @@ int main(void) {
         {"hf_clip_gelu_eos", test_pair, NULL, NULL, "golden/hf_clip_gelu_eos"},
         {"hf_siglip", test_pair, NULL, NULL, "golden/hf_siglip"},
         {"open_clip_quickgelu", test_pair, NULL, NULL, "golden/open_clip_quickgelu"},
+        {"open_clip_gelu", test_pair, NULL, NULL, "golden/open_clip_gelu"},
         {"jina_clip_v1", test_pair, NULL, NULL, "golden-pairs/jina_clip_v1"},
         {"jina_clip_v2", test_pair, NULL, NULL, "golden-pairs/jina_clip_v2"},
         {"jina_clip_plain", test_pair, NULL, NULL, "golden-pairs/jina_clip_plain"},

@@ -215,7 +215,7 @@ static void expect_rule(const primitives *p, const char *rule, const vt_rope_con
     snprintf(name, sizeof name, "sin.%s.%zu", rule, length);
     expect_tensor(p, name, sines, length * PAIRS);
     snprintf(name, sizeof name, "q_rotated.%s.%zu", rule, length);
-    const vt_rope rope = {cosines, sines, PAIRS, 0, VT_ROPE_HALVES};
+    const vt_rope rope = {.cos = cosines, .sin = sines, .pairs = PAIRS, .layout = VT_ROPE_HALVES};
     if (vt_tensor_file_find(p->file, name))
         expect_rotated(p, name, &rope);
 }

@@ -225,7 +225,8 @@ static void rope_scores(float *out, const vt_rope_config *config, size_t first, 
     float *sines = make_floats(tokens * config->pairs), *k = x + tokens * n;
     const vt_compute compute = {.kernels = vt_kernels_at(0)};
     vt_rope_fill(cosines, sines, config, 1000, first, tokens);
-    const vt_rope rope = {cosines, sines, config->pairs, 0, config->layout};
+    const vt_rope rope = {
+        .cos = cosines, .sin = sines, .pairs = config->pairs, .layout = config->layout};
     vt_rope_apply(&compute, &rope, x, n, 2, tokens, 1, n);
     for (size_t i = 0; i < tokens * tokens; i++)
         out[i] = compute.kernels->dot(x + i / tokens * n, k + i % tokens * n, n);

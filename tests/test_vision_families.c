@@ -112,9 +112,8 @@ static void test_mae_without_table(void **state) {
 
 static void test_unknown_architecture(void **state) {
     (void)state;
-    static const char *const unknown[] = {"vit_relpos_base_patch16_224",
-                                          "vit_pe_core_base_patch16_224",
-                                          "vit_base_patch16_rope_mixed_224", "resnet50"};
+    static const char *const unknown[] = {"vit_relpos_base_patch16_224", "vit_base_patch16_xp_224",
+                                          "dinov2_vitb14_dd", "resnet50"};
     test_model model;
     load_test_model(&model, "timm_eva02_base");
     for (size_t i = 0; i < sizeof unknown / sizeof unknown[0]; i++) {

@@ -72,9 +72,11 @@ static vt_status check_vision(const vt_config *config, const char *where, vt_err
         {"input height", vision->input_height, 0, MAX_DIM},
         {"input width", vision->input_width, 0, MAX_DIM},
         {"number of registers", vision->num_registers, 0, MAX_DEPTH},
+        {"number of pooling heads", vision->pool_heads, 0, MAX_DEPTH},
         {"rotary reference grid height", vision->rope.ref_h, 0, MAX_DIM},
         {"rotary reference grid width", vision->rope.ref_w, 0, MAX_DIM},
         {"number of classes", config->num_classes, 0, MAX_ROWS},
+        {"blocks that the classifier sees", config->head_blocks, 0, vision->encoder.depth},
     };
     vt_status status = check_encoder(&vision->encoder, where, err);
     if (!status)
@@ -90,6 +92,10 @@ static vt_status check_vision(const vt_config *config, const char *where, vt_err
                          vt_config_num_patches(vision), vision->encoder.width);
     if (!status && vision->pooling == VT_POOL_TOKEN && vision->num_class_tokens == 0)
         status = vt_fail(err, VT_ERR_UNSUPPORTED, "%s: pools the class token, but has none", where);
+    if (!status && vision->pool_heads && vision->encoder.width % vision->pool_heads != 0)
+        status =
+            vt_fail(err, VT_ERR_UNSUPPORTED, "%s: width %zu is no multiple of %zu pooling heads",
+                    where, vision->encoder.width, vision->pool_heads);
     if (!status && vision->has_rope &&
         (vision->rope.pairs * 2 != vision->encoder.attention.head_dim ||
          vision->rope.pairs % 2 != 0))

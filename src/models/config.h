@@ -45,6 +45,7 @@ typedef struct vt_vision_config {
     bool pool_norm;  /* a norm after pooling (timm's fc_norm, CLIP's post_layernorm) */
 
     vt_pooling_kind pooling;
+    size_t pool_heads;      /* of the attention pooling; 0: as many as a block has */
     bool pool_prefix;       /* all tokens are pooled, not the patches alone */
     bool map_adds_to_token; /* attention pooling adds to the class token (nomic-embed-vision) */
     bool tanh_pooler;       /* ViTModel's dense + tanh after pooling */
@@ -110,10 +111,11 @@ typedef struct vt_config {
     vt_vision_config vision;
     vt_text_config text;
 
-    size_t num_classes;   /* 0: no classifier */
-    bool distill_head;    /* logits: the mean of two heads, on the class and distillation tokens */
-    bool head_takes_mean; /* the head takes [class token, mean of patch tokens] (DINOv2) */
-    bool multi_label;     /* scores are sigmoids */
+    size_t num_classes; /* 0: no classifier */
+    bool distill_head;  /* logits: the mean of two heads, on the class and distillation tokens */
+    size_t head_blocks; /* the head takes the class tokens of the last so many blocks and the
+                         * mean of the patch tokens (DINOv2); 0: the pooled vector */
+    bool multi_label;   /* scores are sigmoids */
 
     size_t embed_dim; /* of the space that pictures and text share; 0: there is none */
     bool vision_projection, text_projection;

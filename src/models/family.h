@@ -22,6 +22,7 @@ typedef enum vt_part {
     VT_PART_TOKEN_EMBED,
     VT_PART_TOKEN_TYPES,
     VT_PART_T5_BIAS,
+    VT_PART_ROPE_FREQUENCIES, /* RoPE-mixed's, of all blocks */
     VT_PART_GRID_BIAS,
     VT_PART_GRID_BIAS_SHARED, /* one table for all blocks, added to their own where they have any */
     VT_PART_Q_BIAS,           /* of a fused qkv whose key has none (BEiT, EVA-02) */

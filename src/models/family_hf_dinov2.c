@@ -69,7 +69,7 @@ static vt_status configure(vt_config *out, const vt_checkpoint *checkpoint, vt_e
     if (vt_hub_is_architecture(config, "Dinov2ForImageClassification") ||
         vt_hub_is_architecture(config, "Dinov2WithRegistersForImageClassification")) {
         out->num_classes = vt_hub_num_labels(config);
-        out->head_takes_mean = true;
+        out->head_blocks = 1;
     }
     out->multi_label = vt_hub_is_multi_label(config);
     if (r.status)

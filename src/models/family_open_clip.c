@@ -4,7 +4,6 @@
  * names. The same computation as family_clip.c, but for GELU, which is exact unless the
  * configuration says quick_gelu. Source: open_clip 2.32, src/open_clip/model.py and transformer.py.
  */
-#include <math.h>
 #include <string.h>
 
 #include "base/error.h"
@@ -49,11 +48,7 @@ static void configure_encoder(vt_encoder_config *out, vt_json_reader *r, size_t 
                             r->where, out->width, num_heads);
     if (r->status)
         return;
-    head_dim = out->width / num_heads;
-    out->attention = (vt_attention_shape){.num_heads = num_heads,
-                                          .num_kv_heads = num_heads,
-                                          .head_dim = head_dim,
-                                          .scale = 1.0f / sqrtf((float)head_dim)};
+    out->attention = vt_attention_shape_of(num_heads, out->width / num_heads);
     out->norm = VT_NORM_LAYER;
     out->norm_eps = 1e-5f;
     out->activation = activation;
@@ -131,9 +126,11 @@ static const vt_tensor_name text_names[] = {
     {VT_PART_NORM1, "transformer.resblocks.#.ln_1"},
     {VT_PART_QKV, "transformer.resblocks.#.attn.in_proj_"},
     {VT_PART_PROJ, "transformer.resblocks.#.attn.out_proj"},
+    {VT_PART_SCALE1, "transformer.resblocks.#.ls_1.gamma"},
     {VT_PART_NORM2, "transformer.resblocks.#.ln_2"},
     {VT_PART_FC1, "transformer.resblocks.#.mlp.c_fc"},
     {VT_PART_FC2, "transformer.resblocks.#.mlp.c_proj"},
+    {VT_PART_SCALE2, "transformer.resblocks.#.ls_2.gamma"},
     {VT_PART_NORM, "ln_final"},
     {VT_PART_PROJECTION_MATRIX, "text_projection"},
     {VT_PART_LOGIT_SCALE, "logit_scale"},

@@ -12,8 +12,8 @@
 
 /* Architectures of vision_transformer.py that compute something else than this file describes. */
 static const char *const other_blocks[] = {
-    "_rpn_",   "_18x2_",  "_xp_",  "_dwee",   "_pwee",      "_dpwee",      "_dlittle",
-    "vit_pe_", "_dinov3", "_rope", "vitamin", "vit_relpos", "vit_srelpos", "vit_sam"};
+    "_18x2_",  "_xp_",  "_dwee",   "_pwee",      "_dpwee",      "_dlittle", "vit_pe_",
+    "_dinov3", "_rope", "vitamin", "vit_relpos", "vit_srelpos", "vit_sam"};
 
 static bool starts_with(const char *text, const char *prefix) {
     return strncmp(text, prefix, strlen(prefix)) == 0;
@@ -131,6 +131,8 @@ void vt_timm_vit_tower(vt_config *out, vt_timm *timm) {
         out->distill_head = true;
     }
     configure_norms(vision, timm);
+    if (strstr(name, "_rpn_"))
+        vision->encoder.order = VT_NORM_BRANCH; /* ResPostBlock */
 }
 
 static vt_status configure(vt_config *out, const vt_checkpoint *checkpoint, vt_error *err) {

@@ -19,12 +19,12 @@ typedef struct vt_vision_shape {
 typedef struct vt_vision_buffers {
     float *columns;             /* [patches][3 patch^2], of one picture */
     float *x;                   /* [batch * tokens][width], the residual stream */
-    float *rope_cos, *rope_sin; /* [patches][pairs] */
+    float *rope_cos, *rope_sin; /* [patches][pairs], RoPE-mixed: [depth][num_heads] of them */
     vt_encoder_workspace encoder;
     vt_pooler_workspace pooler;
     void *rounded;  /* a layer's input in 8 bits, where weights are */
     float *pooled;  /* [batch][width] */
-    float *head_in; /* [batch][2 width], where the head takes the mean too */
+    float *head_in; /* [batch][head_blocks + 1][width]: class tokens, and a mean */
     float *embeds;  /* [batch][embed_dim] */
     float *logits;  /* [batch][num_classes] */
     float *logits_distill;
@@ -37,7 +37,7 @@ typedef struct vt_vision_pass {
     float *item_pos;     /* [batch][num_patches][width], where each picture has a grid of its own */
     uint8_t *item_mask;  /* [batch][num_tokens], likewise */
     const uint8_t *mask; /* item_mask after a pass of such pictures, else NULL */
-    vt_rope rope;
+    vt_rope *ropes;      /* [depth], or NULL */
     vt_grid_bias *grid_biases; /* [depth], or NULL */
     const vt_attention_bias **biases;
     float *bias_tables; /* [depth][rows][num_heads], resized */

@@ -165,6 +165,11 @@ static void embed(vt_session *session, const vt_compute *compute, const int64_t 
 /* ---- running -----------------------------------------------------------------------------------
  */
 
+static vt_rope make_rope(const float *cosines, const float *sines, const vt_rope_config *config) {
+    return (vt_rope){
+        .cos = cosines, .sin = sines, .pairs = config->pairs, .layout = config->layout};
+}
+
 /* The rotations of positions first, first + 1, …, of a sequence that ends with them. */
 static void fill_ropes(vt_session *session, size_t first) {
     const vt_text_config *text = &session->model->config.text;
@@ -175,10 +180,10 @@ static void fill_ropes(vt_session *session, size_t first) {
     vt_rope_config local = text->rope;
     local.theta = text->local_rope_theta;
     vt_rope_fill(b->rope_cos, b->rope_sin, &text->rope, length, first, tokens);
-    pass->rope = (vt_rope){b->rope_cos, b->rope_sin, text->rope.pairs, 0, text->rope.layout};
+    pass->rope = make_rope(b->rope_cos, b->rope_sin, &text->rope);
     if (text->local_rope_theta != 0) {
         vt_rope_fill(b->local_cos, b->local_sin, &local, length, first, tokens);
-        pass->local_rope = (vt_rope){b->local_cos, b->local_sin, local.pairs, 0, local.layout};
+        pass->local_rope = make_rope(b->local_cos, b->local_sin, &local);
     }
     vt_session_tell(session, "rope_cos", b->rope_cos, tokens, 0, text->rope.pairs);
     vt_session_tell(session, "rope_sin", b->rope_sin, tokens, 0, text->rope.pairs);

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "models/timm.h"
 
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -19,27 +18,27 @@ vt_timm vt_timm_of(const vt_checkpoint *checkpoint, vt_error *err) {
     const char *where = vt_checkpoint_config_path(checkpoint);
     return (vt_timm){
         .checkpoint = checkpoint,
-        .prefix = "",
         .architecture = vt_timm_architecture(config),
+        .prefix = "",
         .config = vt_json_reader_of(config, where, err),
         .args = vt_json_reader_of(json_object_get(config, "model_args"), where, err),
         .pretrained = vt_json_reader_of(pretrained ? pretrained : config, where, err),
     };
 }
 
-static const vt_tensor *find(const vt_timm *timm, const char *name) {
+static const vt_tensor *find_tensor(const vt_timm *timm, const char *name) {
     char full[128];
     snprintf(full, sizeof full, "%s%s", timm->prefix, name);
     return vt_checkpoint_find(timm->checkpoint, full);
 }
 
-size_t vt_timm_dim(const vt_timm *timm, const char *name, size_t axis) {
-    const vt_tensor *tensor = find(timm, name);
-    return tensor && axis < tensor->ndim ? tensor->shape[axis] : 0;
+bool vt_timm_has_tensor(const vt_timm *timm, const char *name) {
+    return find_tensor(timm, name) != NULL;
 }
 
-bool vt_timm_has_tensor(const vt_timm *timm, const char *name) {
-    return find(timm, name) != NULL;
+size_t vt_timm_dim(const vt_timm *timm, const char *name, size_t axis) {
+    const vt_tensor *tensor = find_tensor(timm, name);
+    return tensor && axis < tensor->ndim ? tensor->shape[axis] : 0;
 }
 
 void vt_timm_image(vt_vision_config *out, vt_timm *timm) {
@@ -89,11 +88,7 @@ void vt_timm_encoder(vt_encoder_config *out, vt_timm *timm, size_t num_heads,
         args->status = vt_fail(args->err, VT_ERR_UNSUPPORTED,
                                "%s: embed_dim %zu is no multiple of num_heads %zu", args->where,
                                out->width, num_heads);
-    size_t head_dim = num_heads ? out->width / num_heads : 0;
-    out->attention = (vt_attention_shape){.num_heads = num_heads,
-                                          .num_kv_heads = num_heads,
-                                          .head_dim = head_dim,
-                                          .scale = 1.0f / sqrtf((float)head_dim)};
+    out->attention = vt_attention_shape_of(num_heads, num_heads ? out->width / num_heads : 0);
     out->norm = vt_timm_has_tensor(timm, "blocks.0.norm1.bias") ? VT_NORM_LAYER : VT_NORM_RMS;
     size_t mlp_dim = vt_timm_dim(timm, "blocks.0.mlp.fc2.weight", 1);
     out->mlp_dim =

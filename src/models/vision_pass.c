@@ -42,27 +42,38 @@ static size_t grid_bias_rows(const vt_vision_shape *shape) {
     return (2 * shape->grid_h - 1) * (2 * shape->grid_w - 1) + 3;
 }
 
+/* Tables of rotations: one, or one for each head of each block. */
+static size_t num_rope_tables(const vt_vision_config *config) {
+    return config->rope.kind == VT_ROPE2D_MIXED
+               ? config->encoder.depth * config->encoder.attention.num_heads
+               : 1;
+}
+
 static void carve(vt_vision_pass *out, vt_arena *arena, const vt_model *model,
                   const vt_vision_shape *shape, size_t num_threads) {
     const vt_config *config = &model->config;
     const vt_vision_config *vision = &config->vision;
     vt_vision_buffers *b = &out->buffers;
     size_t width = vision->encoder.width, depth = vision->encoder.depth, rows = 0;
-    size_t pairs = vision->has_rope ? vision->rope.pairs : 0;
     if (!vt_mul_size(shape->batch, shape->num_tokens, &rows))
         arena->overflow = true;
     b->columns =
         vt_take_floats(arena, shape->num_patches, model->weights.vision.embed.proj.weight.k);
     b->x = vt_take_floats(arena, rows, width);
-    b->rope_cos = vt_take_floats(arena, shape->num_patches, pairs);
-    b->rope_sin = vt_take_floats(arena, shape->num_patches, pairs);
+    if (vision->has_rope) {
+        size_t columns = num_rope_tables(vision) * vision->rope.pairs;
+        b->rope_cos = vt_take_floats(arena, shape->num_patches, columns);
+        b->rope_sin = vt_take_floats(arena, shape->num_patches, columns);
+        out->ropes = vt_arena_take(arena, depth, sizeof *out->ropes);
+    }
     vt_encoder_workspace_carve(&b->encoder, arena, &vision->encoder, model->kernels, rows,
                                num_threads);
     vt_pooler_workspace_carve(&b->pooler, arena, &model->weights.vision.pooler, model->kernels,
                               shape->num_tokens, num_threads);
     b->rounded = vt_take_rounded(arena, &model->weights, rows);
     b->pooled = vt_take_floats(arena, shape->batch, width);
-    b->head_in = vt_take_floats(arena, config->head_takes_mean ? shape->batch : 0, 2 * width);
+    b->head_in = vt_take_floats(arena, config->head_blocks ? shape->batch : 0,
+                                (config->head_blocks + 1) * width);
     b->embeds = vt_take_floats(arena, shape->batch, config->embed_dim);
     b->logits = vt_take_floats(arena, shape->batch, config->num_classes);
     b->logits_distill =
@@ -121,18 +132,43 @@ static vt_status fill_grid_biases(vt_vision_pass *pass, const vt_model *model, v
     return status;
 }
 
-static vt_status fill_positions(vt_vision_pass *pass, const vt_model *model, vt_error *err) {
+/* Each head's table of each block, one behind the other. */
+static void fill_mixed_ropes(vt_vision_pass *pass, const vt_model *model) {
     const vt_vision_config *vision = &model->config.vision;
     const vt_vision_shape *shape = &pass->shape;
-    if (vision->has_rope) {
+    size_t pairs = vision->rope.pairs, floats = shape->num_patches * pairs;
+    size_t tables = num_rope_tables(vision);
+    const float *fx = model->weights.vision.rope_frequencies, *fy = fx + tables * pairs;
+    for (size_t i = 0; i < tables; i++)
+        vt_rope2d_fill_mixed(pass->buffers.rope_cos + i * floats,
+                             pass->buffers.rope_sin + i * floats, fx + i * pairs, fy + i * pairs,
+                             pairs, shape->grid_h, shape->grid_w);
+}
+
+static void fill_ropes(vt_vision_pass *pass, const vt_model *model) {
+    const vt_vision_config *vision = &model->config.vision;
+    const vt_vision_shape *shape = &pass->shape;
+    bool mixed = vision->rope.kind == VT_ROPE2D_MIXED;
+    size_t head_stride = mixed ? shape->num_patches * vision->rope.pairs : 0;
+    size_t block_stride = head_stride * vision->encoder.attention.num_heads;
+    for (size_t i = 0; i < vision->encoder.depth; i++)
+        pass->ropes[i] = (vt_rope){.cos = pass->buffers.rope_cos + i * block_stride,
+                                   .sin = pass->buffers.rope_sin + i * block_stride,
+                                   .head_stride = head_stride,
+                                   .pairs = vision->rope.pairs,
+                                   .layout = vision->rope.layout,
+                                   .num_prefix = vt_config_num_prefix(vision)};
+    if (mixed)
+        fill_mixed_ropes(pass, model);
+    else
         vt_rope2d_fill(pass->buffers.rope_cos, pass->buffers.rope_sin, &vision->rope, shape->grid_h,
                        shape->grid_w);
-        pass->rope = (vt_rope){.cos = pass->buffers.rope_cos,
-                               .sin = pass->buffers.rope_sin,
-                               .pairs = vision->rope.pairs,
-                               .layout = vision->rope.layout,
-                               .num_prefix = vt_config_num_prefix(vision)};
-    }
+}
+
+static vt_status fill_positions(vt_vision_pass *pass, const vt_model *model, vt_error *err) {
+    const vt_vision_config *vision = &model->config.vision;
+    if (vision->has_rope)
+        fill_ropes(pass, model);
     if (vision->has_grid_bias)
         return fill_grid_biases(pass, model, err);
     return VT_OK;
@@ -199,11 +235,32 @@ void vt_vision_tell_tokens(const vt_session *session, const char *name, const fl
                     session->model->config.vision.encoder.width);
 }
 
-static void tell_block(void *user, size_t block, const float *x) {
+/* head_in[item][slot] = the class token of each picture, behind the final norm (or without one).
+ */
+static void keep_class_tokens(const vt_session *session, size_t slot, const vt_norm *norm,
+                              const float *x) {
+    const vt_model *model = session->model;
+    const vt_compute compute = {model->kernels, session->pool, NULL};
+    size_t width = model->config.vision.encoder.width, count = session->vision.count;
+    size_t ld = session->vision.shape.num_tokens * width;
+    size_t head_ld = (model->config.head_blocks + 1) * width;
+    float *out = session->vision.buffers.head_in + slot * width;
+    for (size_t item = 0; item < count; item++)
+        memcpy(out + item * head_ld, x + item * ld, width * sizeof *out);
+    vt_norm_forward(&compute, norm, out, head_ld, out, head_ld, count, width);
+}
+
+static void after_block(void *user, size_t block, const float *x) {
     const vt_session *session = user;
-    char name[32];
-    snprintf(name, sizeof name, "block%zu", block);
-    vt_vision_tell_tokens(session, name, x);
+    const vt_config *config = &session->model->config;
+    size_t first = config->vision.encoder.depth - config->head_blocks;
+    if (config->head_blocks && block >= first)
+        keep_class_tokens(session, block - first, &session->model->weights.vision.norm, x);
+    if (session->on_stage) {
+        char name[32];
+        snprintf(name, sizeof name, "block%zu", block);
+        vt_vision_tell_tokens(session, name, x);
+    }
 }
 
 static void embed(vt_session *session, const vt_compute *compute, const float *pixels) {
@@ -216,10 +273,9 @@ static void embed(vt_session *session, const vt_compute *compute, const float *p
     if (pos)
         vt_session_tell(session, "pos", pos, 1, config->num_pos_prefix + shape->num_patches, width);
     if (config->has_rope) {
-        vt_session_tell(session, "rope_cos", b->rope_cos, shape->num_patches, 0,
-                        config->rope.pairs);
-        vt_session_tell(session, "rope_sin", b->rope_sin, shape->num_patches, 0,
-                        config->rope.pairs);
+        size_t rows = num_rope_tables(config) * shape->num_patches;
+        vt_session_tell(session, "rope_cos", b->rope_cos, rows, 0, config->rope.pairs);
+        vt_session_tell(session, "rope_sin", b->rope_sin, rows, 0, config->rope.pairs);
     }
     vt_patch_embed_forward(compute, &weights->embed, b->x, pixels, session->vision.count,
                            shape->grid_h, shape->grid_w, pos, b->columns);
@@ -229,7 +285,7 @@ static void embed(vt_session *session, const vt_compute *compute, const float *p
 }
 
 size_t vt_vision_tokens_read(const vt_config *config) {
-    if (config->head_takes_mean)
+    if (config->head_blocks)
         return 0;
     switch (config->vision.pooling) {
     case VT_POOL_TOKEN:
@@ -249,13 +305,13 @@ static void encode(vt_session *session, const vt_compute *compute) {
     const vt_encoder_pass pass = {
         .batch = session->vision.count,
         .tokens = session->vision.shape.num_tokens,
-        .rope = config->has_rope ? &session->vision.rope : NULL,
+        .block_ropes = session->vision.ropes,
         .biases = session->vision.biases,
         .key_mask = session->vision.mask,
         .keep = session->vision.features || session->on_stage
                     ? 0
                     : vt_vision_tokens_read(&session->model->config),
-        .on_block = session->on_stage ? tell_block : NULL,
+        .on_block = after_block,
         .user = session,
     };
     size_t tokens =
@@ -279,17 +335,15 @@ static void classify_pair(vt_session *session, const vt_compute *compute) {
         b->logits[i] = 0.5f * (b->logits[i] + b->logits_distill[i]);
 }
 
-/* DINOv2: the class token and the mean of the patch tokens, side by side. */
+/* DINOv2: the class tokens are there already, the mean of the patch tokens goes beside them. */
 static const float *add_mean(vt_session *session) {
-    const vt_vision_config *config = &session->model->config.vision;
+    const vt_config *config = &session->model->config;
     vt_vision_buffers *b = &session->vision.buffers;
-    size_t width = config->encoder.width, tokens = session->vision.shape.num_tokens;
-    size_t prefix = vt_config_num_prefix(config);
-    for (size_t item = 0; item < session->vision.count; item++) {
-        float *out = b->head_in + item * 2 * width;
-        memcpy(out, b->pooled + item * width, width * sizeof *out);
-        vt_pool_mean(out + width, b->x + (item * tokens + prefix) * width, tokens - prefix, width);
-    }
+    size_t width = config->vision.encoder.width, tokens = session->vision.shape.num_tokens;
+    size_t prefix = vt_config_num_prefix(&config->vision);
+    for (size_t item = 0; item < session->vision.count; item++)
+        vt_pool_mean(b->head_in + ((item + 1) * (config->head_blocks + 1) - 1) * width,
+                     b->x + (item * tokens + prefix) * width, tokens - prefix, width);
     return b->head_in;
 }
 
@@ -304,7 +358,7 @@ static void classify(vt_session *session, const vt_compute *compute) {
         classify_pair(session, compute);
     else
         vt_dense_forward(compute, &weights->head, b->logits, n,
-                         config->head_takes_mean ? add_mean(session) : b->pooled,
+                         config->head_blocks ? add_mean(session) : b->pooled,
                          weights->head.weight.k, session->vision.count, (vt_epilogue){0});
     vt_session_tell(session, "logits", b->logits, session->vision.count, 0, n);
 }

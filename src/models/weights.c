@@ -135,6 +135,11 @@ static void bind_embeddings(vt_binder *b, vt_vision_weights *out, const vt_visio
     }
     if (config->has_grid_bias)
         bind_grid_biases(b, out, config);
+    if (config->has_rope && config->rope.kind == VT_ROPE2D_MIXED) {
+        const size_t shape[] = {2, config->encoder.depth, config->encoder.attention.num_heads,
+                                config->rope.pairs};
+        out->rope_frequencies = vt_bind_floats(b, VT_PART_ROPE_FREQUENCIES, 0, "", shape, 4);
+    }
     if (config->pre_norm)
         vt_bind_norm(b, &out->pre_norm, VT_PART_PRE_NORM, 0, width);
 }
@@ -186,10 +191,12 @@ static void bind_map_mlp(vt_binder *b, vt_mlp *mlp) {
     vt_bind_dense(b, &mlp->fc2, VT_PART_MAP_FC2, 0, width, mlp_dim, true);
 }
 
-static void bind_map_head(vt_binder *b, vt_map_head *map) {
+static void bind_map_head(vt_binder *b, vt_map_head *map, size_t num_heads) {
     size_t width = b->encoder->width;
     char name[VT_MAX_TENSOR_NAME];
     map->attention = b->encoder->attention;
+    if (num_heads)
+        map->attention = vt_attention_shape_of(num_heads, width / num_heads);
     if (vt_bind_find(b, VT_PART_MAP_QKV, 0, ".weight", name)) {
         bind_map_qkv(b, map);
     } else {
@@ -210,7 +217,7 @@ static void bind_pooler(vt_binder *b, vt_pooler *out, const vt_vision_config *co
                        .include_prefix = config->pool_prefix,
                        .dense_act = VT_ACT_TANH};
     if (config->pooling == VT_POOL_MAP)
-        bind_map_head(b, &out->map);
+        bind_map_head(b, &out->map, config->pool_heads);
     out->map.adds_to_token = config->map_adds_to_token;
     if (config->pool_norm)
         vt_bind_norm(b, &out->norm, VT_PART_POOL_NORM, 0, width);
@@ -242,7 +249,7 @@ static void bind_vision(vt_binder *b, vt_weights *out, const vt_config *config) 
     if (config->vision_projection)
         bind_projection(b, &out->vision.projection, config->embed_dim, width);
     if (config->num_classes) {
-        size_t head_width = config->head_takes_mean ? 2 * width : width;
+        size_t head_width = config->head_blocks ? (config->head_blocks + 1) * width : width;
         vt_bind_dense(b, &out->head, VT_PART_HEAD, 0, config->num_classes, head_width, true);
         if (config->distill_head)
             vt_bind_dense(b, &out->head_distill, VT_PART_HEAD_DISTILL, 0, config->num_classes,

@@ -11,7 +11,8 @@
 
 typedef struct vt_vision_weights {
     vt_patch_embed embed;
-    const float *pos_embed;    /* [num_pos_prefix + patches][width], or NULL */
+    const float *pos_embed;        /* [num_pos_prefix + patches][width], or NULL */
+    const float *rope_frequencies; /* RoPE-mixed: [x, y][depth][num_heads][pairs], or NULL */
     const float **grid_biases; /* [depth][(2 grid_h - 1)(2 grid_w - 1) + 3][num_heads], or NULL */
     vt_norm pre_norm;
     vt_block *blocks; /* [depth] */

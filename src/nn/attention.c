@@ -40,6 +40,13 @@ typedef struct attention_chunk {
     float *out;
 } attention_chunk;
 
+vt_attention_shape vt_attention_shape_of(size_t num_heads, size_t head_dim) {
+    return (vt_attention_shape){.num_heads = num_heads,
+                                .num_kv_heads = num_heads,
+                                .head_dim = head_dim,
+                                .scale = 1.0f / sqrtf((float)head_dim)};
+}
+
 static size_t min_size(size_t a, size_t b) {
     return a < b ? a : b;
 }

@@ -17,6 +17,10 @@ typedef struct vt_attention_shape {
     float scale; /* of q . k, usually 1 / sqrt(head_dim) */
 } vt_attention_shape;
 
+/* Plain multi-head attention: as many key and value heads as query heads, scale 1 / sqrt(head_dim).
+ */
+vt_attention_shape vt_attention_shape_of(size_t num_heads, size_t head_dim);
+
 /* Something that is added to scores before the softmax and depends on head and positions alone. A
  * kind of bias has this as its first member, followed by what `add` needs. */
 typedef struct vt_attention_bias vt_attention_bias;

@@ -77,16 +77,23 @@ static void use_cache(const block_call *call, vt_attention_args *args) {
     args->q_position = cache->position + cache->length;
 }
 
+/* The rotations of this block; NULL: none. */
+static const vt_rope *rope_of_block(const block_call *call) {
+    const vt_encoder_pass *pass = call->pass;
+    if (pass->block_ropes)
+        return &pass->block_ropes[call->index];
+    return has_window(call->config, call->index) && pass->local_rope ? pass->local_rope
+                                                                     : pass->rope;
+}
+
 /* Heads as the attention takes them: normalised where a model does that, and turned to their
  * positions. */
 static void finish_heads(const block_call *call, const vt_norm *norm, float *x, size_t num_heads) {
-    const vt_encoder_pass *pass = call->pass;
-    bool local = has_window(call->config, call->index) && pass->local_rope;
-    const vt_rope *rope = local ? pass->local_rope : pass->rope;
+    const vt_rope *rope = rope_of_block(call);
     size_t ld = qkv_ld(call);
     norm_heads(call, norm, x, ld, num_heads);
     if (rope)
-        vt_rope_apply(call->compute, rope, x, ld, pass->batch, call->tokens, num_heads,
+        vt_rope_apply(call->compute, rope, x, ld, call->pass->batch, call->tokens, num_heads,
                       call->config->attention.head_dim);
 }
 

@@ -79,6 +79,7 @@ typedef struct vt_encoder_pass {
     size_t batch, tokens;
     const vt_rope *rope;
     const vt_rope *local_rope;              /* of the blocks with a window; NULL: `rope` too */
+    const vt_rope *block_ropes;             /* [depth], in the place of `rope`; or NULL */
     const vt_attention_bias *const *biases; /* [depth], or NULL */
     const uint8_t *key_mask;                /* [batch][tokens]: 0 where a token is padding */
     vt_kv_cache *cache;                     /* batch is 1; the tokens follow those that it holds */

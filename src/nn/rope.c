@@ -40,10 +40,11 @@ static void rope_task(void *context, size_t task, size_t thread) {
     for (size_t item = 0; item < call->batch; item++) {
         float *row = call->x + (item * call->tokens + rope->num_prefix + task) * call->ld;
         for (size_t head = 0; head < call->num_heads; head++, row += call->head_dim) {
+            size_t table = head * rope->head_stride;
             if (rope->layout == VT_ROPE_HALVES)
-                rotate_halves(row, c, s, rope->pairs);
+                rotate_halves(row, c + table, s + table, rope->pairs);
             else
-                rotate_interleaved(row, c, s, rope->pairs);
+                rotate_interleaved(row, c + table, s + table, rope->pairs);
         }
     }
 }
@@ -215,7 +216,8 @@ void vt_rope_fill(float *cos_out, float *sin_out, const vt_rope_config *config, 
 static float axis_coordinate(const vt_rope2d_config *config, size_t i, size_t n, size_t reference) {
     if (config->kind == VT_ROPE2D_DINOV3)
         return 2.0f * (((float)i + 0.5f) / (float)n) - 1.0f;
-    return reference ? (float)i / (float)n * (float)reference : (float)i;
+    float t = (float)i + (float)config->offset;
+    return reference ? t / (float)n * (float)reference : t;
 }
 
 /* Band j of an axis: what its coordinate is multiplied by. */
@@ -235,10 +237,24 @@ void vt_rope2d_fill(float *cos_out, float *sin_out, const vt_rope2d_config *conf
                            axis_coordinate(config, x, grid_w, config->ref_w)};
             for (size_t axis = 0; axis < 2; axis++) {
                 for (size_t j = 0; j < bands; j++) {
-                    float angle = at[axis] * axis_frequency(config, j);
+                    float angle =
+                        at[config->column_first ? 1 - axis : axis] * axis_frequency(config, j);
                     *cos_out++ = cosf(angle);
                     *sin_out++ = sinf(angle);
                 }
+            }
+        }
+    }
+}
+
+void vt_rope2d_fill_mixed(float *cos_out, float *sin_out, const float *fx, const float *fy,
+                          size_t pairs, size_t grid_h, size_t grid_w) {
+    for (size_t y = 0; y < grid_h; y++) {
+        for (size_t x = 0; x < grid_w; x++) {
+            for (size_t j = 0; j < pairs; j++) {
+                float angle = (float)x * fx[j] + (float)y * fy[j];
+                *cos_out++ = cosf(angle);
+                *sin_out++ = sinf(angle);
             }
         }
     }

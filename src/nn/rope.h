@@ -17,10 +17,11 @@ typedef enum vt_rope_layout {
 /* A table of rotations, one row a token; what is behind the first 2 * pairs channels of a head
  * stays as it is. */
 typedef struct vt_rope {
-    const float *cos, *sin; /* [tokens - num_prefix][pairs] */
+    const float *cos, *sin; /* [tokens - num_prefix][pairs], of the first head or of all */
     size_t pairs;
     size_t num_prefix; /* the first tokens of each item are not rotated */
     vt_rope_layout layout;
+    size_t head_stride; /* floats from a head's table to the next one's; 0: all share one */
 } vt_rope;
 
 /* Rotates x[batch * tokens][num_heads * head_dim] (leading dimension ld) in place. */
@@ -78,8 +79,9 @@ void vt_rope_fill(float *cos_out, float *sin_out, const vt_rope_config *config, 
  */
 
 typedef enum vt_rope2d_kind {
-    VT_ROPE2D_EVA,   /* EVA-02: t = i * reference grid / grid, bands theta^(-j / (d/4)) */
-    VT_ROPE2D_DINOV3 /* DINOv3: patch centres in [-1, 1], periods theta^(2j / (d/2)), times 2 pi */
+    VT_ROPE2D_EVA,    /* EVA-02: t = i * reference grid / grid, bands theta^(-j / (d/4)) */
+    VT_ROPE2D_DINOV3, /* DINOv3: patch centres in [-1, 1], periods theta^(2j / (d/2)), times 2 pi */
+    VT_ROPE2D_MIXED   /* RoPE-mixed (Heo et al. 2024): learned frequencies of each block and head */
 } vt_rope2d_kind;
 
 typedef struct vt_rope2d_config {
@@ -87,11 +89,18 @@ typedef struct vt_rope2d_config {
     double theta;
     size_t pairs; /* head_dim / 2: half for the row, half for the column */
     vt_rope_layout layout;
-    size_t ref_h, ref_w; /* EVA: the grid that coordinates are scaled to */
+    size_t ref_h, ref_w; /* EVA: the grid that coordinates are scaled to; 0: they are not scaled */
+    double offset;       /* EVA: added to a coordinate before that */
+    bool column_first;   /* EVA: bands of the column, then of the row */
 } vt_rope2d_config;
 
 /* cos and sin [grid_h * grid_w][pairs]. */
 void vt_rope2d_fill(float *cos_out, float *sin_out, const vt_rope2d_config *config, size_t grid_h,
                     size_t grid_w);
+
+/* The same of frequencies that were learned: the angle of pair j is column * fx[j] + row * fy[j].
+ */
+void vt_rope2d_fill_mixed(float *cos_out, float *sin_out, const float *fx, const float *fy,
+                          size_t pairs, size_t grid_h, size_t grid_w);
 
 #endif
