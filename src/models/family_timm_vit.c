@@ -40,6 +40,7 @@ static size_t default_num_heads(const char *name, size_t width) {
     } exceptions[] = {
         {"giant_patch14_dinov2", 24},
         {"giant_patch14_reg", 24},
+        {"base_patch16_gap_224", 16},
         {"test_vit3", 3},
         {"test_vit4", 3},
         {"test_vit", 2},
@@ -110,10 +111,11 @@ static void configure_norms(vt_vision_config *out, vt_timm *timm) {
     bool has_fc_norm = vt_timm_has_tensor(timm, "fc_norm.weight");
     bool has_norm = vt_timm_has_tensor(timm, "norm.weight");
     bool fc_norm = vt_json_bool(args, "fc_norm", has_fc_norm || (!pools_tokens && !has_norm));
-    bool final_norm = vt_json_bool(args, "final_norm", true);
+    bool final_norm = vt_json_bool(args, "final_norm", !strstr(timm->architecture, "_intern300m"));
     out->final_norm = final_norm && !fc_norm;
     out->pool_norm = final_norm && fc_norm;
-    out->pool_prefix = vt_json_bool(args, "pool_include_prefix", false);
+    out->pool_prefix =
+        vt_json_bool(args, "pool_include_prefix", starts_with(timm->architecture, "test_vit3"));
 }
 
 void vt_timm_vit_tower(vt_config *out, vt_timm *timm) {

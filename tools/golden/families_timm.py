@@ -38,6 +38,7 @@ def stages(model, image):
 
 def case_of(architecture, source_file, family, sizes=SIZES, dynamic=True, **arguments):
     arguments = {**TINY, **({"dynamic_img_size": True} if dynamic else {}), **arguments}
+    arguments = {key: value for key, value in arguments.items() if value is not None}
 
     def make(randomise):
         model = randomise(timm.create_model(architecture, **arguments))
@@ -85,6 +86,10 @@ def vit(architecture, family, **arguments):
 CASES = {
     "timm_vit_mae": vit("vit_base_patch16_224.mae", "MAE as timm has it: a ViT without a head", num_classes=0),
     "timm_vit_rpn": vit("vit_base_patch16_rpn_224", "norms at the end of the branches"),
+    "timm_vit_gap_heads": vit("vit_base_patch16_gap_224", "heads that are not 64 wide, by the name", embed_dim=32,
+                              num_heads=None),
+    "timm_vit_intern": vit("vit_intern300m_patch14_448", "InternViT: no norm after the last block"),
+    "timm_vit_map_prefix": vit("test_vit3", "attention pooling over the registers too"),
     "timm_flexivit": flexivit,
     "timm_eva02_enormous": eva("eva02_enormous_patch14_clip_224", "EVA-02-CLIP-E: norms at the end of the branches"),
     "timm_vit_rope_reg": eva("vit_betwixt_patch16_rope_reg4_gap_256", "timm's ViT with rotary positions, registers",
@@ -98,8 +103,6 @@ CASES = {
     "timm_vit_pe_core_gigantic": eva("vit_pe_core_gigantic_patch14_448", "Perception Encoder G: no class token",
                                      mlp_ratio=8960 / 1536),
     "timm_vit_pe_lang": eva("vit_pe_lang_large_patch14_448", "Perception Encoder for language: no final norm"),
-    "timm_vit_pe_lang_gigantic": eva("vit_pe_lang_gigantic_patch14_448",
-                                     "Perception Encoder G for language: no class token"),
     "timm_vit_pe_spatial": eva("vit_pe_spatial_base_patch16_512", "Perception Encoder, dense", num_classes=0),
     "timm_beit_both": case_of("beit_base_patch16_224", "timm/models/beit.py",
                               "BEiT with a table of positions, and of relative ones in each block and for all",
