@@ -2,7 +2,7 @@
  *
  * CLIP as OpenCLIP saves it: open_clip_config.json and open_clip_model.safetensors, with OpenAI's
  * names. The same computation as family_clip.c, but for GELU, which is exact unless the
- * configuration says quick_gelu. Source: open_clip 2.32, src/open_clip/model.py and transformer.py.
+ * configuration says quick_gelu. Source: open_clip 3.3, src/open_clip/model.py and transformer.py.
  */
 #include <string.h>
 
@@ -20,16 +20,35 @@ static bool matches(const json_t *config) {
            json_is_object(json_object_get(model_cfg(config), "text_cfg"));
 }
 
-/* Towers that are no plain transformer of OpenCLIP's own: a timm or Hugging Face model inside, a
- * pooling or norm that CLIP does not have. */
-static vt_status refuse_others(const json_t *vision, const json_t *text, const char *where,
-                               vt_error *err) {
-    static const char *const keys[] = {"timm_model_name", "hf_model_name",  "attentional_pool",
-                                       "pos_embed_type",  "no_ln_pre",      "pool_type",
-                                       "embed_cls",       "no_causal_mask", "final_ln_after_pool"};
-    for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++)
-        if (json_object_get(vision, keys[i]) || json_object_get(text, keys[i]))
-            return vt_fail(err, VT_ERR_UNSUPPORTED, "%s: \"%s\" is not supported", where, keys[i]);
+/* What a configuration may say of a tower and this family does not do, unless it says the value
+ * that is CLIP's: a timm or Hugging Face model inside, a pooling, norm or block of another kind. */
+static const struct {
+    const char *key, *plain;
+} not_done[] = {
+    {"timm_model_name", NULL}, {"hf_model_name", NULL},       {"attentional_pool", NULL},
+    {"no_ln_pre", NULL},       {"final_ln_after_pool", NULL}, {"pos_embed_type", "learnable"},
+    {"pool_type", "tok"},      {"pool_type", "argmax"},       {"embed_cls", NULL},
+    {"no_causal_mask", NULL},  {"proj_type", "linear"},       {"proj_bias", NULL},
+    {"act_kwargs", NULL},      {"norm_kwargs", NULL},         {"block_type", "default"},
+    {"qk_norm", NULL},         {"scaled_cosine_attn", NULL},  {"scale_heads", NULL},
+    {"scale_attn", NULL},      {"scale_attn_inner", NULL},    {"scale_fc", NULL},
+};
+
+static bool is_plain(const json_t *value, const char *key) {
+    if (!value || json_is_null(value) || json_is_false(value))
+        return true;
+    for (size_t i = 0; i < sizeof not_done / sizeof not_done[0]; i++)
+        if (strcmp(not_done[i].key, key) == 0 && not_done[i].plain && json_is_string(value) &&
+            strcmp(json_string_value(value), not_done[i].plain) == 0)
+            return true;
+    return false;
+}
+
+static vt_status refuse_others(const json_t *tower, const char *where, vt_error *err) {
+    for (size_t i = 0; i < sizeof not_done / sizeof not_done[0]; i++)
+        if (!is_plain(json_object_get(tower, not_done[i].key), not_done[i].key))
+            return vt_fail(err, VT_ERR_UNSUPPORTED, "%s: \"%s\" is not supported", where,
+                           not_done[i].key);
     return VT_OK;
 }
 
@@ -85,7 +104,11 @@ static vt_status configure(vt_config *out, const vt_checkpoint *checkpoint, vt_e
     vt_json_reader r = vt_json_reader_of(model, where, err);
     vt_json_reader vision = vt_json_reader_of(vision_cfg, where, err);
     vt_json_reader text = vt_json_reader_of(text_cfg, where, err);
-    vt_status status = refuse_others(vision_cfg, text_cfg, where, err);
+    vt_status status = refuse_others(vision_cfg, where, err);
+    if (!status)
+        status = refuse_others(text_cfg, where, err);
+    if (!status && !is_plain(json_object_get(model, "multimodal_cfg"), "multimodal_cfg"))
+        status = vt_fail(err, VT_ERR_UNSUPPORTED, "%s: \"multimodal_cfg\" is not supported", where);
     if (status)
         return status;
     vt_activation activation =
@@ -96,6 +119,7 @@ static vt_status configure(vt_config *out, const vt_checkpoint *checkpoint, vt_e
     configure_text(&out->text, &text, activation);
     out->embed_dim = vt_json_size(&r, "embed_dim", 512);
     out->vision_projection = out->text_projection = true;
+    out->has_logit_bias = vt_checkpoint_find(checkpoint, "logit_bias") != NULL;
     if (r.status || vision.status || text.status)
         return r.status ? r.status : vision.status ? vision.status : text.status;
     return vt_open_clip_preprocess(&out->preprocess, json_object_get(config, "preprocess_cfg"),
@@ -121,21 +145,25 @@ static const vt_tensor_name vision_names[] = {
 };
 
 static const vt_tensor_name text_names[] = {
-    {VT_PART_TOKEN_EMBED, "token_embedding.weight"},
-    {VT_PART_POS_EMBED, "positional_embedding"},
-    {VT_PART_NORM1, "transformer.resblocks.#.ln_1"},
-    {VT_PART_QKV, "transformer.resblocks.#.attn.in_proj_"},
-    {VT_PART_PROJ, "transformer.resblocks.#.attn.out_proj"},
-    {VT_PART_SCALE1, "transformer.resblocks.#.ls_1.gamma"},
-    {VT_PART_NORM2, "transformer.resblocks.#.ln_2"},
-    {VT_PART_FC1, "transformer.resblocks.#.mlp.c_fc"},
-    {VT_PART_FC2, "transformer.resblocks.#.mlp.c_proj"},
-    {VT_PART_SCALE2, "transformer.resblocks.#.ls_2.gamma"},
-    {VT_PART_NORM, "ln_final"},
-    {VT_PART_PROJECTION_MATRIX, "text_projection"},
+    {VT_PART_TOKEN_EMBED, "@token_embedding.weight"},
+    {VT_PART_POS_EMBED, "@positional_embedding"},
+    {VT_PART_NORM1, "@transformer.resblocks.#.ln_1"},
+    {VT_PART_QKV, "@transformer.resblocks.#.attn.in_proj_"},
+    {VT_PART_PROJ, "@transformer.resblocks.#.attn.out_proj"},
+    {VT_PART_SCALE1, "@transformer.resblocks.#.ls_1.gamma"},
+    {VT_PART_NORM2, "@transformer.resblocks.#.ln_2"},
+    {VT_PART_FC1, "@transformer.resblocks.#.mlp.c_fc"},
+    {VT_PART_FC2, "@transformer.resblocks.#.mlp.c_proj"},
+    {VT_PART_SCALE2, "@transformer.resblocks.#.ls_2.gamma"},
+    {VT_PART_NORM, "@ln_final"},
+    {VT_PART_PROJECTION_MATRIX, "@text_projection"},
     {VT_PART_LOGIT_SCALE, "logit_scale"},
+    {VT_PART_LOGIT_BIAS, "logit_bias"},
     {VT_PART_NONE, NULL},
 };
+
+/* "text." where the text tower is an object of its own (custom_text). */
+static const char *const prefixes[] = {"text.", "", NULL};
 
 const vt_family vt_family_open_clip = {
     .name = "OpenCLIP",
@@ -143,4 +171,5 @@ const vt_family vt_family_open_clip = {
     .configure = configure,
     .vision_names = vision_names,
     .text_names = text_names,
+    .prefixes = prefixes,
 };

@@ -34,7 +34,7 @@ def random_value(name: str, old: torch.Tensor) -> torch.Tensor:
     """A value that shows when its term is dropped: nothing is zero, no norm or LayerScale is one."""
     noise = torch.randn(old.shape)
     leaf = name.rsplit(".", 1)[-1]
-    if leaf == "logit_scale":
+    if leaf in ("logit_scale", "logit_bias"):
         return old
     if leaf == "freqs":  # RoPE-mixed: directions stay, as they were initialised, near enough
         return old + 0.1 * noise

@@ -19,11 +19,12 @@ PREPROCESS = {"mean": open_clip.OPENAI_DATASET_MEAN, "std": open_clip.OPENAI_DAT
 
 def text_tower(model):
     """Every stage of the text tower, as CLIP.encode_text goes through them."""
-    x = model.token_embedding(IDS) + model.positional_embedding
-    x = model.ln_final(model.transformer(x, attn_mask=model.attn_mask))
+    tower = getattr(model, "text", model)
+    x = tower.token_embedding(IDS) + tower.positional_embedding
+    x = tower.ln_final(tower.transformer(x, attn_mask=tower.attn_mask))
     pooled = x[torch.arange(len(IDS)), IDS.argmax(-1)]
     embeds = model.encode_text(IDS, normalize=True)
-    assert torch.allclose(F.normalize(pooled @ model.text_projection, dim=-1), embeds)
+    assert torch.allclose(F.normalize(pooled @ tower.text_projection, dim=-1), embeds)
     return x, pooled, embeds
 
 
@@ -47,18 +48,18 @@ def picture_stages(model, image):
             "image_embeds": embeds, "logits_per_image": logits}
 
 
-def clip(family, quick_gelu=False, vision={}, text={}):
+def clip(family, vision={}, text={}, **settings):
     config = {"embed_dim": 20, "vision_cfg": {"image_size": 24, "layers": 2, "width": 24, "head_width": 12,
                                               "patch_size": 4, **vision},
               "text_cfg": {"context_length": 8, "vocab_size": 62, "width": 20, "heads": 2, "layers": 2, **text}}
-    if quick_gelu:
-        config["quick_gelu"] = True
+    config.update(settings)
 
     def build(size=None):
         copied = copy.deepcopy(config)
         if size:
             copied["vision_cfg"]["image_size"] = size
-        return open_clip.CLIP(**copied)
+        kind = open_clip.CustomTextCLIP if copied.pop("custom_text", False) else open_clip.CLIP
+        return kind(**copied)
 
     def make(randomise):
         model = randomise(build())
@@ -85,6 +86,7 @@ def clip(family, quick_gelu=False, vision={}, text={}):
 
 CASES = {
     "open_clip_quickgelu": clip("OpenCLIP as ViT-B-32-quickgelu", quick_gelu=True),
-    "open_clip_gelu": clip("OpenCLIP as ViT-B-32 (exact GELU), with LayerScale", vision={"ls_init_value": 0.1},
-                           text={"ls_init_value": 0.1}),
+    "open_clip_custom_text": clip("OpenCLIP with exact GELU, LayerScale, a text tower of its own, a logit bias",
+                                  vision={"ls_init_value": 0.1}, text={"ls_init_value": 0.1}, custom_text=True,
+                                  init_logit_bias=-3.0),
 }
