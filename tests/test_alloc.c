@@ -55,8 +55,9 @@ static vt_status open_model(void *context, vt_error *err) {
 
 static void test_opening_a_model(void **state) {
     (void)state;
-    static const char *const cases[] = {"timm_vit_siglip_map", "hf_vit_nobias", "hf_deit_distilled",
-                                        "timm_vit_token_f16"};
+    static const char *const cases[] = {
+        "timm_vit_siglip_map", "hf_vit_nobias",    "hf_deit_distilled", "timm_vit_token_f16",
+        "timm_vit_rope_mixed", "timm_vit_pe_core", "meta_dinov2_lc4"};
     for (size_t c = 0; c < sizeof cases / sizeof cases[0]; c++) {
         char path[1024];
         snprintf(path, sizeof path, "%s", data_path("golden", cases[c], NULL));

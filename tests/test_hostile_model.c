@@ -12,7 +12,8 @@
 
 static const char *const cases[] = {"timm_vit_token",           "hf_vit_nobias",
                                     "timm_vit_siglip_map",      "timm_deit_distilled",
-                                    "hf_deit_distilled",        "golden-pairs/jina_clip_v2",
+                                    "hf_deit_distilled",        "timm_vit_rope_mixed_ape",
+                                    "timm_vit_pe_core",         "golden-pairs/jina_clip_v2",
                                     "golden-pairs/nomic_vision"};
 enum { NUM_CASES = sizeof cases / sizeof cases[0] };
 
@@ -54,9 +55,6 @@ static void drop_tensor(test_model *model, size_t index) {
             (model->count - index) * sizeof model->tensors[0]);
 }
 
-/* Nothing that these five models have may be left out: no tensor of theirs is optional, and each
- * part that is optional in other models (a bias, a norm) is known from other blocks to be there.
- * The line gives the first of the names that a part may have: "classifier" for "cls_classifier". */
 /* What a lost tensor is called in the line: "classifier", which has a second name; a weight that
  * has an adapter beside it by its plain one. */
 static const char *told_name(const char *name, char *text, size_t size) {
@@ -69,6 +67,9 @@ static const char *told_name(const char *name, char *text, size_t size) {
     return text;
 }
 
+/* Nothing that these models have may be left out: no tensor of theirs is optional, and each
+ * part that is optional in other models (a bias, a norm) is known from other blocks to be there.
+ * The line gives the first of the names that a part may have: "classifier" for "cls_classifier". */
 static void test_each_tensor_is_missed(void **state) {
     for (size_t c = 0; c < NUM_CASES; c++) {
         test_model original;
@@ -327,6 +328,11 @@ static const bad_value bad_values[] = {
     {TIMM, "global_pool", "\"best\"", VT_ERR_UNSUPPORTED, "\"best\""},
     {TIMM, "reg_tokens", "1099511627776", VT_ERR_UNSUPPORTED, "registers"},
     {TIMM, "reg_tokens", "4096", VT_ERR_MISSING, "reg_token"},
+    {"timm_vit_pe_core", "model_args", "attn_pool_num_heads", "7", VT_ERR_UNSUPPORTED, "7 pooling"},
+    {"timm_vit_rope", "model_args", "num_heads", "8", VT_ERR_UNSUPPORTED, "4n channels"},
+    {"meta_dinov2_lc4", "model_args", "embed_dim", "25", VT_ERR_UNSUPPORTED, "embed_dim 25"},
+    {"meta_dinov2_lc4", "model_args", "embed_dim", "30", VT_ERR_SHAPE, "linear_head"},
+    {"meta_dinov2_lc4", "model_args", "depth", "3", VT_ERR_UNSUPPORTED, "classifier sees"},
     {TIMM_ROOT, "architecture", "\"resnet50\"", VT_ERR_UNSUPPORTED, "resnet50"},
     {TIMM_ROOT, "architecture", "null", VT_ERR_UNSUPPORTED, "supported: "},
     {TIMM_ROOT, "num_classes", "11", VT_ERR_SHAPE, "head"},

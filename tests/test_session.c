@@ -17,8 +17,9 @@
 
 #include "allocations.h"
 
-static const char *const cases[] = {"timm_vit_token", "hf_vit_nobias", "timm_vit_siglip_map",
-                                    "timm_deit_distilled"};
+static const char *const cases[] = {"timm_vit_token",      "hf_vit_nobias",
+                                    "timm_vit_siglip_map", "timm_deit_distilled",
+                                    "timm_vit_rope_mixed", "meta_dinov2_lc4"};
 enum { NUM_CASES = sizeof cases / sizeof cases[0], CLASSES = 10, BATCH = 3 };
 
 static vt_model *open_case(const char *name) {

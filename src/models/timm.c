@@ -91,8 +91,9 @@ void vt_timm_encoder(vt_encoder_config *out, vt_timm *timm, size_t num_heads,
     out->attention = vt_attention_shape_of(num_heads, num_heads ? out->width / num_heads : 0);
     out->norm = vt_timm_has_tensor(timm, "blocks.0.norm1.bias") ? VT_NORM_LAYER : VT_NORM_RMS;
     size_t mlp_dim = vt_timm_dim(timm, "blocks.0.mlp.fc2.weight", 1);
-    out->mlp_dim =
-        mlp_dim ? mlp_dim : 4 * out->width; /* so that the binder tells what is missing */
+    if (!mlp_dim) /* so that the binder tells what is missing */
+        mlp_dim = vt_timm_dim(timm, "blocks.0.mlp.fc1.weight", 0);
+    out->mlp_dim = mlp_dim ? mlp_dim : 4 * out->width;
     out->gated_mlp = is_gated(timm, out->mlp_dim);
     out->activation = vt_hub_activation(args, "act_layer", out->gated_mlp ? "silu" : activation);
 }

@@ -58,7 +58,7 @@ def mae(randomise):
 
 
 def beit_shared(randomise):
-    config = transformers.BeitConfig(**TINY, num_labels=5, use_absolute_position_embeddings=True,
+    config = transformers.BeitConfig(**TINY, num_labels=10, use_absolute_position_embeddings=True,
                                      use_shared_relative_position_bias=True, use_relative_position_bias=False,
                                      use_mean_pooling=False, layer_scale_init_value=0.1, use_mask_token=True)
     config._attn_implementation = "eager"
@@ -145,7 +145,7 @@ def meta_dinov2(architecture, registers=0, swiglu=False, head_layers=0, depth=2)
             model = transformers.Dinov2WithRegistersModel(config)
         else:
             model = transformers.Dinov2Model(transformers.Dinov2Config(**settings, use_swiglu_ffn=swiglu))
-        model.linear_head = torch.nn.Linear((1 + head_layers) * 24, 5) if head_layers else None
+        model.linear_head = torch.nn.Linear((1 + head_layers) * 24, 10) if head_layers else None
         randomise(model)
 
         def stages(model, image):

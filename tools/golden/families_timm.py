@@ -10,7 +10,7 @@ from timm.models._hub import save_config_for_hf
 
 from golden_case import Case, watch_blocks, watch_result
 
-TINY = dict(img_size=24, patch_size=4, embed_dim=24, depth=2, num_heads=2, mlp_ratio=2.0, num_classes=5)
+TINY = dict(img_size=24, patch_size=4, embed_dim=24, depth=2, num_heads=2, mlp_ratio=2.0, num_classes=10)
 SIZES = [(24, 24), (32, 32), (16, 28)]
 
 
