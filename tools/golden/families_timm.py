@@ -99,7 +99,7 @@ CASES = {
     "timm_vit_rope_mixed": eva("vit_small_patch16_rope_mixed_224", "RoPE-ViT, mixed: learned frequencies"),
     "timm_vit_rope_mixed_ape": eva("vit_base_patch16_rope_mixed_ape_224", "RoPE-ViT, mixed, and a table"),
     "timm_vit_pe_core": eva("vit_pe_core_base_patch16_224", "Perception Encoder, attention pooling",
-                            ref_feat_shape=(6, 6)),
+                            ref_feat_shape=(6, 5)),
     "timm_vit_pe_core_gigantic": eva("vit_pe_core_gigantic_patch14_448", "Perception Encoder G: no class token",
                                      mlp_ratio=8960 / 1536),
     "timm_vit_pe_lang": eva("vit_pe_lang_large_patch14_448", "Perception Encoder for language: no final norm"),
