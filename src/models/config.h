@@ -40,6 +40,7 @@ typedef struct vt_vision_config {
     bool has_grid_bias;             /* BEiT's table of relative positions, in each block */
     vt_pos_resize grid_bias_resize; /* the family's own rule for that, never AUTO */
 
+    bool patch_norm; /* a norm between the patch layer and the positions (AIMv2) */
     bool pre_norm;   /* a norm between the embeddings and the first block */
     bool final_norm; /* a norm after the last block */
     bool pool_norm;  /* a norm after pooling (timm's fc_norm, CLIP's post_layernorm) */

@@ -59,6 +59,7 @@ typedef enum vt_part {
     VT_PART_LM_HEAD,
     /* norms; all that follows is one */
     VT_PART_PRE_NORM,
+    VT_PART_PATCH_NORM,
     VT_PART_NORM1,
     VT_PART_Q_NORM,
     VT_PART_K_NORM,

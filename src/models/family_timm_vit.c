@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
- * timm's VisionTransformer: ViT, DeiT, DeiT III, AugReg, DINOv2, CLIP and SigLIP image towers,
- * and the plain rest of models/vision_transformer.py and models/deit.py. The hub's config.json
- * names an architecture and the arguments that differ from it; what the name leaves open is read
- * off the tensors. Source: timm 1.0.28. /
+ * timm's VisionTransformer: ViT, DeiT, DeiT III, AugReg, DINOv2, AIMv2, CLIP and SigLIP image
+ * towers, and the plain rest of models/vision_transformer.py and models/deit.py. The hub's
+ * config.json names an architecture and the arguments that differ from it; what the name leaves
+ * open is read off the tensors. Source: timm 1.0.28.
  */
 #include <string.h>
 
@@ -25,7 +25,8 @@ bool vt_timm_is_vit(const char *name) {
             return false;
     return starts_with(name, "vit_") || starts_with(name, "deit") ||
            starts_with(name, "flexivit") || starts_with(name, "test_vit") ||
-           starts_with(name, "eva_large_patch14") || starts_with(name, "beit3_");
+           starts_with(name, "eva_large_patch14") || starts_with(name, "beit3_") ||
+           starts_with(name, "aimv2_");
 }
 
 static bool matches(const json_t *config) {
@@ -41,6 +42,7 @@ static size_t default_num_heads(const char *name, size_t width) {
         {"giant_patch14_dinov2", 24},
         {"giant_patch14_reg", 24},
         {"base_patch16_gap_224", 16},
+        {"aimv2_huge", 12},
         {"test_vit3", 3},
         {"test_vit4", 3},
         {"test_vit", 2},
@@ -52,7 +54,7 @@ static size_t default_num_heads(const char *name, size_t width) {
     for (size_t i = 0; i < sizeof exceptions / sizeof exceptions[0]; i++)
         if (strstr(name, exceptions[i].part))
             return exceptions[i].num_heads;
-    return width / 64;
+    return width / (starts_with(name, "aimv2_") ? 128 : 64);
 }
 
 /* SigLIP's larger and later models have the tanh form of GELU, its first ones the exact one. */
@@ -68,7 +70,9 @@ static const char *default_activation(const char *name) {
 }
 
 static double default_norm_eps(const char *name) {
-    return strstr(name, "_clip_") || starts_with(name, "beit3_") ? 1e-5 : 1e-6;
+    return strstr(name, "_clip_") || starts_with(name, "beit3_") || starts_with(name, "aimv2_")
+               ? 1e-5
+               : 1e-6;
 }
 
 /* Which pooling: an argument of the model, else what the hub's file says of it, else what the
@@ -106,6 +110,7 @@ static void configure_norms(vt_vision_config *out, vt_timm *timm) {
     vt_json_reader *args = &timm->args;
     out->pre_norm = vt_json_bool(args, "pre_norm", vt_timm_has_tensor(timm, "norm_pre.weight"));
     out->patch_bias = !out->pre_norm;
+    out->patch_norm = vt_timm_has_tensor(timm, "patch_embed.norm.weight");
     bool pools_tokens = out->pooling == VT_POOL_TOKEN || out->pooling == VT_POOL_TOKEN_PAIR ||
                         out->pooling == VT_POOL_MAP;
     bool has_fc_norm = vt_timm_has_tensor(timm, "fc_norm.weight");
@@ -149,6 +154,7 @@ const vt_tensor_name vt_timm_vit_names[] = {
     {VT_PART_REGISTERS, "@reg_token"},
     {VT_PART_POS_EMBED, "@pos_embed"},
     {VT_PART_PATCH, "@patch_embed.proj"},
+    {VT_PART_PATCH_NORM, "@patch_embed.norm"},
     {VT_PART_PRE_NORM, "@norm_pre"},
     {VT_PART_NORM1, "@blocks.#.norm1"},
     {VT_PART_QKV, "@blocks.#.attn.qkv"},
@@ -159,6 +165,8 @@ const vt_tensor_name vt_timm_vit_names[] = {
     {VT_PART_SCALE1, "@blocks.#.ls1.gamma"},
     {VT_PART_NORM2, "@blocks.#.norm2"},
     {VT_PART_FC1, "@blocks.#.mlp.fc1"},
+    {VT_PART_FC1_GATE, "@blocks.#.mlp.fc1_g"}, /* AIMv2 */
+    {VT_PART_FC1_VALUE, "@blocks.#.mlp.fc1_x"},
     {VT_PART_MLP_NORM, "@blocks.#.mlp.norm"},
     {VT_PART_FC2, "@blocks.#.mlp.fc2"},
     {VT_PART_SCALE2, "@blocks.#.ls2.gamma"},

@@ -126,6 +126,8 @@ static void bind_embeddings(vt_binder *b, vt_vision_weights *out, const vt_visio
     bind_patch_kernel(b, &embed->proj.weight, config);
     if (config->patch_bias)
         embed->proj.bias = vt_bind_vector(b, VT_PART_PATCH, 0, ".bias", width);
+    if (config->patch_norm)
+        vt_bind_norm(b, &embed->norm, VT_PART_PATCH_NORM, 0, width);
     bind_prefix(b, embed, config);
     if (config->has_pos_embed) {
         const size_t table[] = {config->num_pos_prefix + vt_config_num_patches(config), width};

@@ -45,13 +45,18 @@ void vt_patch_embed_padded(const vt_compute *compute, const vt_patch_embed *embe
     size_t width = embed->proj.weight.n, per_patch = embed->proj.weight.k;
     size_t num_patches = grid_h * grid_w;
     im2col_call call = {columns, pixels, embed->patch_size, grid_h, grid_w};
-    vt_epilogue add_positions = {.residual = pos ? pos + embed->num_pos_prefix * width : NULL};
+    const float *patch_pos = pos ? pos + embed->num_pos_prefix * width : NULL;
+    bool has_norm = embed->norm.weight != NULL;
     vt_pool_run(compute->pool, im2col_task, &call, grid_h);
     memset(columns + num_patches * per_patch, 0,
            (rows - num_patches) * per_patch * sizeof *columns);
     write_prefix(embed, x, pos);
-    vt_dense_forward(compute, &embed->proj, x + embed->num_prefix * width, width, columns,
-                     per_patch, rows, add_positions);
+    x += embed->num_prefix * width;
+    vt_dense_forward(compute, &embed->proj, x, width, columns, per_patch, rows,
+                     (vt_epilogue){.residual = has_norm ? NULL : patch_pos});
+    vt_norm_forward(compute, &embed->norm, x, width, x, width, rows, width);
+    if (has_norm && patch_pos)
+        compute->kernels->axpy(x, patch_pos, 1.0f, rows * width);
 }
 
 void vt_patch_embed_forward(const vt_compute *compute, const vt_patch_embed *embed, float *x,

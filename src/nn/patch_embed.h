@@ -11,12 +11,13 @@
 typedef struct vt_patch_embed {
     size_t patch_size;
     vt_dense proj;       /* [width][3 * patch_size * patch_size] */
+    vt_norm norm;        /* of the patches, before positions are added (AIMv2); or no weight */
     const float *prefix; /* [num_prefix][width]: class, distillation and register tokens */
     size_t num_prefix;
     size_t num_pos_prefix; /* the first so many of them have a row of the position table */
 } vt_patch_embed;
 
-/* x[count][num_prefix + grid_h * grid_w][width] = [prefix; patches W^T + b] + positions.
+/* x[count][num_prefix + grid_h * grid_w][width] = [prefix; norm(patches W^T + b)] + positions.
  * pixels[count][3][grid_h * patch_size][grid_w * patch_size]; pos[num_pos_prefix + grid_h * grid_w]
  * [width], or NULL for none; columns[patches][3 patch_size^2] is scratch memory of one picture. */
 void vt_patch_embed_forward(const vt_compute *compute, const vt_patch_embed *embed, float *x,

@@ -90,6 +90,7 @@ CASES = {
                               num_heads=None),
     "timm_vit_intern": vit("vit_intern300m_patch14_448", "InternViT: no norm after the last block"),
     "timm_vit_map_prefix": vit("test_vit3", "attention pooling over the registers too"),
+    "timm_aimv2": vit("aimv2_large_patch14_224", "AIMv2: a norm between patches and positions, RMSNorm, SwiGLU"),
     "timm_flexivit": flexivit,
     "timm_eva02_enormous": eva("eva02_enormous_patch14_clip_224", "EVA-02-CLIP-E: norms at the end of the branches"),
     "timm_vit_rope_reg": eva("vit_betwixt_patch16_rope_reg4_gap_256", "timm's ViT with rotary positions, registers",
