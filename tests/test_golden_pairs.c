@@ -230,7 +230,7 @@ static vt_status open_with(const char *folder, const char *tower, const char *ke
     return status;
 }
 
-/* A key whose computation is not CLIP's is named; the value that is CLIP's own is none. */
+/* A key whose computation is not known is named; the value that is CLIP's own is none. */
 static void test_open_clip_keys(void **state) {
     static const struct {
         const char *tower, *key, *value; /* value: JSON */
@@ -242,11 +242,15 @@ static void test_open_clip_keys(void **state) {
         {"vision_cfg", "attentional_pool", "false", true},
         {"vision_cfg", "pos_embed_type", "\"sin_cos_2d\"", false},
         {"vision_cfg", "timm_model_name", "\"resnet50\"", false},
-        {"vision_cfg", "norm_kwargs", "{\"eps\": 1e-6}", false},
+        {"vision_cfg", "norm_kwargs", "{\"eps\": 1e-6}", true},
+        {"vision_cfg", "block_type", "\"custom\"", false},
+        {"vision_cfg", "block_type", "\"default\"", true},
         {"vision_cfg", "qk_norm", "true", false},
         {"text_cfg", "pool_type", "\"argmax\"", true},
-        {"text_cfg", "pool_type", "\"eos\"", false},
-        {"text_cfg", "no_causal_mask", "true", false},
+        {"text_cfg", "pool_type", "\"eos\"", true},
+        {"text_cfg", "pool_type", "\"none\"", false},
+        {"text_cfg", "no_causal_mask", "true", true},
+        {"text_cfg", "embed_cls", "true", false},
         {"text_cfg", "hf_model_name", "null", true},
         {"text_cfg", "proj_type", "\"none\"", false},
     };
@@ -281,6 +285,8 @@ int main(void) {
         {"jina_clip_v2", test_pair, NULL, NULL, "golden-pairs/jina_clip_v2"},
         {"jina_clip_plain", test_pair, NULL, NULL, "golden-pairs/jina_clip_plain"},
         {"nomic_vision", test_pair, NULL, NULL, "golden-pairs/nomic_vision"},
+        {"open_clip_siglip", test_pair, NULL, NULL, "golden-pairs/open_clip_siglip"},
+        {"open_clip_eva02", test_pair, NULL, NULL, "golden-pairs/open_clip_eva02"},
         {"hf_siglip2_naflex", test_naflex, NULL, NULL, "golden/hf_siglip2_naflex"},
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

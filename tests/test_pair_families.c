@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT
  *
- * jina-clip and nomic-embed-vision beyond their goldens (tests/test_golden_pairs.c): what is
- * refused, adapters, preprocessing.
+ * jina-clip, nomic-embed-vision and OpenCLIP beyond their goldens (tests/test_golden_pairs.c): what
+ * is refused, adapters, preprocessing.
  */
 #include "support.h"
 
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 static const char *directory;
 
@@ -162,6 +163,77 @@ static void test_preprocessing(void **state) {
     }
 }
 
+/* ---- OpenCLIP ----------------------------------------------------------------------------------
+ */
+
+/* A case's checkpoint as it is, but for one key of model_cfg's section. */
+static vt_status open_changed(vt_model **out, const char *golden_case, const char *part,
+                              const char *key, json_t *value, vt_error *err) {
+    static const char *const files[] = {"open_clip_model.safetensors", "tokenizer_config.json"};
+    const char *names[] = {"config.json", "model.safetensors", "preprocessor_config.json"};
+    for (size_t i = 0; i < 3; i++)
+        remove(path_in(directory, names[i]));
+    for (size_t i = 0; i < 2; i++) {
+        remove(path_in(directory, files[i]));
+        if (access(case_path(golden_case, files[i]), F_OK) == 0)
+            copy_file(case_path(golden_case, files[i]), path_in(directory, files[i]));
+    }
+    json_t *config = load_json(case_path(golden_case, "open_clip_config.json"));
+    json_object_set_new(section(config, part), key, value);
+    write_json(path_in(directory, "open_clip_config.json"), config);
+    json_decref(config);
+    return vt_model_open(out, directory, NULL, err);
+}
+
+/* Texts of a tower that sees its padding are padded, with the tokenizer's token. */
+static void test_open_clip_padding(void **state) {
+    (void)state;
+    vt_error err = {0};
+    vt_model *model;
+    int64_t pad;
+    expect_ok(open_changed(&model, "golden-pairs/open_clip_siglip", "model_cfg/vision_cfg",
+                           "attentional_pool", json_false(), &err),
+              &err);
+    assert_int_equal(vt_model_text_padding(model, &pad), 12);
+    assert_int_equal(pad, 1);
+    vt_model_close(model);
+    expect_ok(open_changed(&model, "golden-pairs/open_clip_eva02", "model_cfg/text_cfg", "heads",
+                           json_integer(3), &err),
+              &err);
+    assert_int_equal(vt_model_text_padding(model, &pad), 0);
+    vt_model_close(model);
+}
+
+static void test_open_clip_refusals(void **state) {
+    (void)state;
+    static const char vision[] = "model_cfg/vision_cfg", text[] = "model_cfg/text_cfg";
+    const struct {
+        const char *golden_case, *section, *key;
+        json_t *value;
+    } changes[] = {
+        {"golden-pairs/open_clip_siglip", vision, "timm_model_name", json_string("convnext_base")},
+        {"golden-pairs/open_clip_siglip", vision, "timm_proj", json_string("linear")},
+        {"golden-pairs/open_clip_eva02", vision, "timm_proj", json_string("mlp")},
+        {"golden-pairs/open_clip_siglip", "model_cfg", "embed_dim", json_integer(32)},
+        {"golden-pairs/open_clip_siglip", text, "hf_model_name", json_string("roberta-base")},
+        {"golden-pairs/open_clip_siglip", text, "qk_norm", json_true()},
+        {"golden-pairs/open_clip_siglip", text, "embed_cls", json_true()},
+        {"golden-pairs/open_clip_siglip", text, "pool_type", json_string("none")},
+        {"golden-pairs/open_clip_siglip", text, "proj_type", json_string("none")},
+        {"golden-pairs/open_clip_eva02", vision, "timm_pool", json_string("rot_attn")},
+    };
+    for (size_t i = 0; i < sizeof changes / sizeof changes[0]; i++) {
+        vt_error err = {0};
+        vt_model *model;
+        const char *key = changes[i].key;
+        assert_int_equal(open_changed(&model, changes[i].golden_case, changes[i].section, key,
+                                      changes[i].value, &err),
+                         VT_ERR_UNSUPPORTED);
+        if (!strstr(err.message, strcmp(key, "timm_pool") == 0 ? "rot_attn" : key))
+            fail_msg("%s: %s", key, err.message);
+    }
+}
+
 static int set_up(void **state) {
     int failed = create_temp_dir(state);
     directory = *state;
@@ -170,10 +242,9 @@ static int set_up(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_refusals),
-        cmocka_unit_test(test_unknown_text_tower),
-        cmocka_unit_test(test_broken_adapters),
-        cmocka_unit_test(test_preprocessing),
+        cmocka_unit_test(test_refusals),          cmocka_unit_test(test_unknown_text_tower),
+        cmocka_unit_test(test_broken_adapters),   cmocka_unit_test(test_preprocessing),
+        cmocka_unit_test(test_open_clip_padding), cmocka_unit_test(test_open_clip_refusals),
     };
     return cmocka_run_group_tests(tests, set_up, remove_temp_dir);
 }

@@ -120,6 +120,7 @@ typedef struct vt_config {
 
     size_t embed_dim; /* of the space that pictures and text share; 0: there is none */
     bool vision_projection, text_projection;
+    bool vision_projection_bias, text_projection_bias;
     bool has_logit_bias; /* SigLIP: and scores of pairs are sigmoids */
 
     vt_preprocess preprocess;

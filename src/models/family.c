@@ -8,12 +8,32 @@
 
 /* The only list of families. The first that matches is taken. */
 static const vt_family *const families[] = {
-    &vt_family_hf_vit,     &vt_family_hf_dinov2,    &vt_family_hf_dinov3, &vt_family_hf_beit,
-    &vt_family_clip,       &vt_family_siglip,       &vt_family_open_clip, &vt_family_timm_vit,
-    &vt_family_timm_eva,   &vt_family_meta_dinov2,  &vt_family_timm_beit, &vt_family_bert,
-    &vt_family_jina_clip,  &vt_family_nomic_vision, &vt_family_jina_bert, &vt_family_nomic_bert,
-    &vt_family_modernbert, &vt_family_t5,           &vt_family_gpt2,      &vt_family_llama,
-    &vt_family_gpt_neox,   &vt_family_bloom,        &vt_family_mpt,       &vt_family_byte_lm,
+    &vt_family_hf_vit,
+    &vt_family_hf_dinov2,
+    &vt_family_hf_dinov3,
+    &vt_family_hf_beit,
+    &vt_family_clip,
+    &vt_family_siglip,
+    &vt_family_open_clip_timm_vit,
+    &vt_family_open_clip_timm_eva,
+    &vt_family_open_clip,
+    &vt_family_timm_vit,
+    &vt_family_timm_eva,
+    &vt_family_meta_dinov2,
+    &vt_family_timm_beit,
+    &vt_family_bert,
+    &vt_family_jina_clip,
+    &vt_family_nomic_vision,
+    &vt_family_jina_bert,
+    &vt_family_nomic_bert,
+    &vt_family_modernbert,
+    &vt_family_t5,
+    &vt_family_gpt2,
+    &vt_family_llama,
+    &vt_family_gpt_neox,
+    &vt_family_bloom,
+    &vt_family_mpt,
+    &vt_family_byte_lm,
 };
 enum { NUM_FAMILIES = sizeof families / sizeof families[0] };
 

@@ -121,6 +121,8 @@ extern const vt_family vt_family_hf_beit;
 extern const vt_family vt_family_clip;
 extern const vt_family vt_family_siglip;
 extern const vt_family vt_family_open_clip;
+extern const vt_family vt_family_open_clip_timm_vit;
+extern const vt_family vt_family_open_clip_timm_eva;
 extern const vt_family vt_family_jina_clip;
 extern const vt_family vt_family_nomic_vision;
 extern const vt_family vt_family_bert;

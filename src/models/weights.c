@@ -229,14 +229,15 @@ static void bind_pooler(vt_binder *b, vt_pooler *out, const vt_vision_config *co
 
 /* The layer into the space that pictures and texts share; OpenAI's and OpenCLIP's files have it as
  * a bare matrix that is multiplied from the right. */
-static void bind_projection(vt_binder *b, vt_dense *out, size_t embed_dim, size_t width) {
+static void bind_projection(vt_binder *b, vt_dense *out, size_t embed_dim, size_t width,
+                            bool has_bias) {
     char name[VT_MAX_TENSOR_NAME];
     const size_t matrix[] = {width, embed_dim};
     const vt_tensor *stored = vt_bind_find(b, VT_PART_PROJECTION_MATRIX, 0, "", name);
     if (stored)
         vt_bind_pack_transposed(b, &out->weight, stored, matrix);
     else
-        vt_bind_dense(b, out, VT_PART_PROJECTION, 0, embed_dim, width, false);
+        vt_bind_dense(b, out, VT_PART_PROJECTION, 0, embed_dim, width, has_bias);
 }
 
 static void bind_vision(vt_binder *b, vt_weights *out, const vt_config *config) {
@@ -249,7 +250,8 @@ static void bind_vision(vt_binder *b, vt_weights *out, const vt_config *config) 
         vt_bind_norm(b, &out->vision.norm, VT_PART_NORM, 0, width);
     bind_pooler(b, &out->vision.pooler, vision);
     if (config->vision_projection)
-        bind_projection(b, &out->vision.projection, config->embed_dim, width);
+        bind_projection(b, &out->vision.projection, config->embed_dim, width,
+                        config->vision_projection_bias);
     if (config->num_classes) {
         size_t head_width = config->head_blocks ? (config->head_blocks + 1) * width : width;
         vt_bind_dense(b, &out->head, VT_PART_HEAD, 0, config->num_classes, head_width, true);
@@ -312,7 +314,8 @@ static void bind_text(vt_binder *b, vt_weights *weights, const vt_config *config
     if (text->pooler_width)
         vt_bind_dense(b, &out->pooler, VT_PART_POOLER, 0, text->pooler_width, width, true);
     if (config->text_projection)
-        bind_projection(b, &out->projection, config->embed_dim, vt_config_pooled_width(text));
+        bind_projection(b, &out->projection, config->embed_dim, vt_config_pooled_width(text),
+                        config->text_projection_bias);
     if (text->has_lm_head)
         bind_lm_head(b, out, text);
 }
