@@ -56,11 +56,13 @@ static vt_status open_model(void *context, vt_error *err) {
 static void test_opening_a_model(void **state) {
     (void)state;
     static const char *const cases[] = {
-        "timm_vit_siglip_map", "hf_vit_nobias",    "hf_deit_distilled", "timm_vit_token_f16",
-        "timm_vit_rope_mixed", "timm_vit_pe_core", "meta_dinov2_lc4"};
+        "golden/timm_vit_siglip_map",   "golden/hf_vit_nobias",       "golden/hf_deit_distilled",
+        "golden/timm_vit_token_f16",    "golden/timm_vit_rope_mixed", "golden/timm_vit_pe_core",
+        "golden/meta_dinov2_lc4",       "golden-pairs/jina_clip_v2",  "golden-pairs/nomic_vision",
+        "golden-pairs/open_clip_siglip"};
     for (size_t c = 0; c < sizeof cases / sizeof cases[0]; c++) {
         char path[1024];
-        snprintf(path, sizeof path, "%s", data_path("golden", cases[c], NULL));
+        snprintf(path, sizeof path, "%s", data_path(cases[c], NULL));
         size_t count = fail_every_allocation(cases[c], open_model, path);
         assert_true(count > 50);
         print_message("%s: %zu allocations\n", cases[c], count);

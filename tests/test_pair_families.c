@@ -50,6 +50,7 @@ static void test_refusals(void **state) {
         {"golden-pairs/jina_clip_v1", "text_config", "pooler_type", json_string("max_pooler")},
         {"golden-pairs/jina_clip_v1", "text_config", "embed_dim", json_integer(32)},
         {"golden-pairs/jina_clip_v1", kwargs, "position_embedding_type", json_string("rotary")},
+        {"golden-pairs/jina_clip_v1", kwargs, "use_qk_norm", json_true()},
         {"golden-pairs/jina_clip_v2", kwargs, "position_embedding_type", json_string("absolute")},
         {"golden-pairs/jina_clip_v2", kwargs, "lora_rank", json_integer(0)},
         {"golden-pairs/jina_clip_v2", "text_config", "default_instruction_task",

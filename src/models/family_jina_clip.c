@@ -142,6 +142,8 @@ static void configure_text_encoder(vt_text_config *text, vt_json_reader *r,
     text->vocab_size = vt_json_size(r, "vocab_size", tower->vocab_size);
     text->num_token_types = vt_json_size(r, "type_vocab_size", tower->num_token_types);
     text->embed_norm = true;
+    if (vt_json_bool(r, "use_qk_norm", false))
+        refuse(r, "use_qk_norm"); /* JinaBERT of code, other tensors */
 }
 
 static void configure_text_positions(vt_text_config *text, vt_json_reader *r,

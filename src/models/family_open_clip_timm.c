@@ -64,6 +64,8 @@ static vt_status configure_as(vt_config *out, const vt_checkpoint *checkpoint,
         .args = vt_json_reader_of(args, where, err),
         .pretrained = vt_json_reader_of(NULL, where, err),
     };
+    if (!args)
+        return vt_fail_memory(err, "a configuration", 0);
     configure_tower(out, &timm);
     configure_projection(out, &vision);
     json_decref(args);
