@@ -267,6 +267,7 @@ typedef struct vt_model_plan {
     size_t input_height, input_width; /* after rounding to whole patches */
     size_t grid_height, grid_width;
     size_t num_tokens;                /* a picture, prefix tokens included */
+    size_t tokens_left;               /* of these after the last block: fewer where tokens are merged */
     bool positions_resized;
     double flops;                     /* a picture; a multiply-add is two */
     double flops_patch_embed, flops_attention, flops_linear, flops_head;
@@ -313,6 +314,12 @@ typedef struct vt_session_options {
      * their own step, as in transformers; steps equal one whole pass when this is set. */
     size_t rope_length;
     bool features;        /* vt_session_features will be asked for: the last block computes all tokens */
+    /* Pairs of a picture's tokens that each block merges, those whose keys are most alike (ToMe, Bolya et al.
+     * 2023): faster, and results close to those without (docs/SPEED.md). At most half of the patch tokens are
+     * merged in a block; class, distillation and register tokens never are. 0: none. VT_ERR_UNSUPPORTED where
+     * attention depends on places (rotary positions, BEiT's bias), for NaFlex, for blocks that do not begin
+     * with their norms, and where pooling takes a maximum. */
+    size_t merge;
     size_t num_threads;   /* 0: one for each core the process may use */
     /* Threads shared with other sessions, in place of its own; num_threads is then not looked at. Where
      * several sessions run at once, one has them and each of the others goes on with its own thread
@@ -320,6 +327,10 @@ typedef struct vt_session_options {
     vt_threads *threads;
 } vt_session_options;
 #define VT_SESSION_OPTIONS_INIT {.struct_size = sizeof(vt_session_options)}
+
+/* vt_model_plan_forward for a session of these options, `features` and `merge` among them. */
+vt_status vt_model_plan_session(vt_model_plan *out, const vt_model *model,
+                                const vt_session_options *options, vt_error *err);
 
 /* Allocates all that forward passes of that size need; none of the calls below allocates. The model
  * must outlive the session. */
@@ -377,9 +388,12 @@ const float *vt_session_pooled(const vt_session *session); /* [count][pooled_wid
 size_t vt_session_pooled_width(const vt_session *session);
 /* The tokens after the last block and norm: [count][vt_session_num_tokens][pooled width], prefix tokens
  * first. NULL unless the session was created with `features`: where the class token is all that is read,
- * the last block computes no other. */
+ * the last block computes no other. Where tokens are merged these are the tokens that are left, prefix tokens
+ * first, the others in no order that means anything; vt_session_token_sizes [count][vt_session_num_tokens] is
+ * then how many tokens each stands for. It is NULL without `features` or `merge`. */
 const float *vt_session_features(const vt_session *session);
 size_t vt_session_num_tokens(const vt_session *session);
+const float *vt_session_token_sizes(const vt_session *session);
 
 /* Pictures in the space that they share with texts, of length 1: [count][vt_model_embed_dim]. NULL where a
  * model has no such space. */

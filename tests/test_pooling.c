@@ -34,7 +34,7 @@ static void pool(fixture *f, const vt_pooler *pooler, const vt_kernels *kernels)
     const vt_pooler_workspace workspace = {.undense = f->undense};
     for (size_t i = 0; i < COUNT * WIDTH; i++)
         f->pooled[i] = NAN;
-    vt_pooler_forward(&compute, pooler, &workspace, f->pooled, f->x, NULL, COUNT, TOKENS, PREFIX);
+    vt_pooler_forward(&compute, pooler, &workspace, f->pooled, f->x, NULL, NULL, COUNT, TOKENS, PREFIX);
 }
 
 static double value(const fixture *f, size_t item, size_t token, size_t i) {
@@ -111,7 +111,7 @@ static void test_mean_of_many(void **state) {
     assert_non_null(x);
     for (size_t i = 0; i < MANY; i++)
         x[i] = 1.1f;
-    vt_pooler_forward(&compute, &pooler, &workspace, &mean, x, NULL, 1, MANY, 0);
+    vt_pooler_forward(&compute, &pooler, &workspace, &mean, x, NULL, NULL, 1, MANY, 0);
     assert_true(fabs((double)mean - (double)1.1f) < 1e-7);
     free(x);
 }

@@ -101,7 +101,7 @@ vt_status vt_session_forward_naflex(vt_session *session, const float *const *pix
                               pass->buffers.x + i * budget * width, pixels[i], heights[i] / patch,
                               widths[i] / patch, budget, pass->item_pos + i * budget * width,
                               pass->buffers.columns);
-    vt_vision_tell_tokens(session, "embeddings", pass->buffers.x);
+    vt_vision_tell_tokens(session, "embeddings", pass->buffers.x, budget);
     vt_vision_finish(session);
     return VT_OK;
 }

@@ -12,8 +12,7 @@
 static vt_status create_vision(vt_session *session, const vt_session_options *options,
                                vt_error *err) {
     vt_vision_shape shape;
-    vt_status status = vt_vision_find_shape(&shape, session->model, options->batch, options->height,
-                                            options->width, err);
+    vt_status status = vt_vision_find_shape(&shape, session->model, options, err);
     if (!status)
         status = vt_vision_create(&session->vision, session->model, &shape,
                                   vt_pool_size(session->pool), err);
@@ -29,6 +28,8 @@ static vt_status create(vt_session *session, const vt_session_options *options, 
     session->owns_pool = !options->threads;
     if (session->owns_pool)
         status = vt_pool_create(&session->pool, options->num_threads, err);
+    if (!status && !config->has_vision)
+        status = vt_vision_check_merge(config, options->merge, err);
     if (!status && config->has_vision)
         status = create_vision(session, options, err);
     if (!status && config->has_text && wants_text)

@@ -13,6 +13,7 @@
 
 typedef struct vt_vision_shape {
     size_t batch, grid_h, grid_w, num_patches, num_tokens;
+    size_t merge; /* pairs of tokens that each block merges at most */
 } vt_vision_shape;
 
 /* Everything a forward pass of one size writes to, carved from one block. */
@@ -22,6 +23,7 @@ typedef struct vt_vision_buffers {
     float *rope_cos, *rope_sin; /* [patches][pairs], RoPE-mixed: [depth][num_heads] of them */
     vt_encoder_workspace encoder;
     vt_pooler_workspace pooler;
+    vt_merge merge; /* where tokens are merged */
     void *rounded;  /* a layer's input in 8 bits, where weights are */
     float *pooled;  /* [batch][width] */
     float *head_in; /* [batch][head_blocks + 1][width]: class tokens, and a mean */
@@ -47,8 +49,8 @@ typedef struct vt_vision_pass {
     void *block;
 } vt_vision_pass;
 
-vt_status vt_vision_find_shape(vt_vision_shape *out, const vt_model *model, size_t batch,
-                               size_t height, size_t width, vt_error *err);
+vt_status vt_vision_find_shape(vt_vision_shape *out, const vt_model *model,
+                               const vt_session_options *options, vt_error *err);
 vt_status vt_vision_measure(size_t *bytes, const vt_model *model, const vt_vision_shape *shape,
                             size_t num_threads, vt_error *err);
 vt_status vt_vision_create(vt_vision_pass *out, const vt_model *model, const vt_vision_shape *shape,
@@ -62,8 +64,15 @@ void vt_vision_finish(vt_session *session);
  * many; 0 means all. */
 size_t vt_vision_tokens_read(const vt_config *config);
 
-/* Tells [count][num_tokens][width]. */
-void vt_vision_tell_tokens(const vt_session *session, const char *name, const float *x);
+/* Whether `pairs` pairs of tokens can be merged in each block. */
+vt_status vt_vision_check_merge(const vt_config *config, size_t pairs, vt_error *err);
+
+/* Tokens of a picture that are left after the first so many blocks. */
+size_t vt_vision_tokens_after(const vt_config *config, const vt_vision_shape *shape, size_t blocks);
+
+/* Tells [count][tokens][width]. */
+void vt_vision_tell_tokens(const vt_session *session, const char *name, const float *x,
+                           size_t tokens);
 
 /* ---- text --------------------------------------------------------------------------------------
  */

@@ -139,13 +139,12 @@ static void tell(const vt_session *session, const char *alone, const char *besid
                     session->text.count, rows, columns);
 }
 
-static void tell_block(void *user, size_t block, const float *x) {
+static void tell_block(void *user, size_t block, const float *x, size_t tokens) {
     const vt_session *session = user;
     char alone[32], beside[32];
     snprintf(alone, sizeof alone, "block%zu", block);
     snprintf(beside, sizeof beside, "text_block%zu", block);
-    tell(session, alone, beside, x, session->text.length,
-         session->model->config.text.encoder.width);
+    tell(session, alone, beside, x, tokens, session->model->config.text.encoder.width);
 }
 
 static void embed(vt_session *session, const vt_compute *compute, const int64_t *ids,

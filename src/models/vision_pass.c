@@ -15,9 +15,10 @@ enum { MAX_SIDE = 1 << 20, MAX_BATCH = 1 << 16 };
 /* ---- sizes -------------------------------------------------------------------------------------
  */
 
-vt_status vt_vision_find_shape(vt_vision_shape *out, const vt_model *model, size_t batch,
-                               size_t height, size_t width, vt_error *err) {
+vt_status vt_vision_find_shape(vt_vision_shape *out, const vt_model *model,
+                               const vt_session_options *options, vt_error *err) {
     const vt_vision_config *config = &model->config.vision;
+    size_t height = options->height, width = options->width, batch = options->batch;
     bool natural = !height && !width;
     size_t own_height, own_width;
     vt_config_input_size(config, &own_height, &own_width);
@@ -35,7 +36,8 @@ vt_status vt_vision_find_shape(vt_vision_shape *out, const vt_model *model, size
     if (config->naflex && natural)
         out->num_patches = model->config.preprocess.max_num_patches;
     out->num_tokens = vt_config_num_prefix(config) + out->num_patches;
-    return VT_OK;
+    out->merge = options->merge;
+    return vt_vision_check_merge(&model->config, options->merge, err);
 }
 
 static size_t grid_bias_rows(const vt_vision_shape *shape) {
@@ -70,6 +72,10 @@ static void carve(vt_vision_pass *out, vt_arena *arena, const vt_model *model,
                                num_threads);
     vt_pooler_workspace_carve(&b->pooler, arena, &model->weights.vision.pooler, model->kernels,
                               shape->num_tokens, num_threads);
+    if (shape->merge) {
+        b->merge = (vt_merge){.pairs = shape->merge, .prefix = vt_config_num_prefix(vision)};
+        vt_merge_carve(&b->merge, arena, rows, vision->encoder.attention.head_dim);
+    }
     b->rounded = vt_take_rounded(arena, &model->weights, rows);
     b->pooled = vt_take_floats(arena, shape->batch, width);
     b->head_in = vt_take_floats(arena, config->head_blocks ? shape->batch : 0,
@@ -230,36 +236,36 @@ void vt_session_shrink_size(const vt_session *session, size_t *min_height, size_
 /* ---- running -----------------------------------------------------------------------------------
  */
 
-void vt_vision_tell_tokens(const vt_session *session, const char *name, const float *x) {
-    vt_session_tell(session, name, x, session->vision.count, session->vision.shape.num_tokens,
+void vt_vision_tell_tokens(const vt_session *session, const char *name, const float *x,
+                           size_t tokens) {
+    vt_session_tell(session, name, x, session->vision.count, tokens,
                     session->model->config.vision.encoder.width);
 }
 
 /* head_in[item][slot] = the class token of each picture, behind the final norm (or without one).
  */
 static void keep_class_tokens(const vt_session *session, size_t slot, const vt_norm *norm,
-                              const float *x) {
+                              const float *x, size_t tokens) {
     const vt_model *model = session->model;
     const vt_compute compute = {model->kernels, session->pool, NULL};
     size_t width = model->config.vision.encoder.width, count = session->vision.count;
-    size_t ld = session->vision.shape.num_tokens * width;
-    size_t head_ld = (model->config.head_blocks + 1) * width;
+    size_t ld = tokens * width, head_ld = (model->config.head_blocks + 1) * width;
     float *out = session->vision.buffers.head_in + slot * width;
     for (size_t item = 0; item < count; item++)
         memcpy(out + item * head_ld, x + item * ld, width * sizeof *out);
     vt_norm_forward(&compute, norm, out, head_ld, out, head_ld, count, width);
 }
 
-static void after_block(void *user, size_t block, const float *x) {
+static void after_block(void *user, size_t block, const float *x, size_t tokens) {
     const vt_session *session = user;
     const vt_config *config = &session->model->config;
     size_t first = config->vision.encoder.depth - config->head_blocks;
     if (config->head_blocks && block >= first)
-        keep_class_tokens(session, block - first, &session->model->weights.vision.norm, x);
+        keep_class_tokens(session, block - first, &session->model->weights.vision.norm, x, tokens);
     if (session->on_stage) {
         char name[32];
         snprintf(name, sizeof name, "block%zu", block);
-        vt_vision_tell_tokens(session, name, x);
+        vt_vision_tell_tokens(session, name, x, tokens);
     }
 }
 
@@ -281,7 +287,7 @@ static void embed(vt_session *session, const vt_compute *compute, const float *p
                            shape->grid_h, shape->grid_w, pos, b->columns);
     vt_norm_forward(compute, &weights->pre_norm, b->x, width, b->x, width,
                     session->vision.count * shape->num_tokens, width);
-    vt_vision_tell_tokens(session, "embeddings", b->x);
+    vt_vision_tell_tokens(session, "embeddings", b->x, shape->num_tokens);
 }
 
 size_t vt_vision_tokens_read(const vt_config *config) {
@@ -308,6 +314,7 @@ static void encode(vt_session *session, const vt_compute *compute) {
         .block_ropes = session->vision.ropes,
         .biases = session->vision.biases,
         .key_mask = session->vision.mask,
+        .merge = session->vision.shape.merge ? &b->merge : NULL,
         .keep = session->vision.features || session->on_stage
                     ? 0
                     : vt_vision_tokens_read(&session->model->config),
@@ -318,7 +325,7 @@ static void encode(vt_session *session, const vt_compute *compute) {
         vt_encoder_forward(compute, &config->encoder, weights->blocks, &b->encoder, b->x, &pass);
     session->vision.tokens = tokens;
     vt_norm_forward(compute, &weights->norm, b->x, width, b->x, width, pass.batch * tokens, width);
-    vt_vision_tell_tokens(session, "features", b->x);
+    vt_vision_tell_tokens(session, "features", b->x, tokens);
 }
 
 /* DeiT: the class token's head and the distillation token's, averaged. */
@@ -339,11 +346,15 @@ static void classify_pair(vt_session *session, const vt_compute *compute) {
 static const float *add_mean(vt_session *session) {
     const vt_config *config = &session->model->config;
     vt_vision_buffers *b = &session->vision.buffers;
-    size_t width = config->vision.encoder.width, tokens = session->vision.shape.num_tokens;
+    size_t width = config->vision.encoder.width, tokens = session->vision.tokens;
     size_t prefix = vt_config_num_prefix(&config->vision);
-    for (size_t item = 0; item < session->vision.count; item++)
+    for (size_t item = 0; item < session->vision.count; item++) {
+        size_t patches = item * tokens + prefix; /* the first of this picture's */
         vt_pool_mean(b->head_in + ((item + 1) * (config->head_blocks + 1) - 1) * width,
-                     b->x + (item * tokens + prefix) * width, tokens - prefix, width);
+                     b->x + patches * width,
+                     session->vision.shape.merge ? b->merge.size + patches : NULL, tokens - prefix,
+                     width);
+    }
     return b->head_in;
 }
 
@@ -386,9 +397,10 @@ void vt_vision_finish(vt_session *session) {
     const vt_compute compute = {model->kernels, session->pool, session->vision.buffers.rounded};
     size_t count = session->vision.count;
     encode(session, &compute);
+    const vt_token_sizes sizes = {b->merge.size, b->merge.log_size};
     vt_pooler_forward(&compute, &model->weights.vision.pooler, &b->pooler, b->pooled, b->x,
-                      session->vision.mask, count, session->vision.tokens,
-                      vt_config_num_prefix(&model->config.vision));
+                      session->vision.mask, session->vision.shape.merge ? &sizes : NULL, count,
+                      session->vision.tokens, vt_config_num_prefix(&model->config.vision));
     vt_session_tell(session, "pooled", b->pooled, count, 0, model->config.vision.encoder.width);
     classify(session, &compute);
     project(session, &compute);
@@ -431,7 +443,13 @@ const float *vt_session_features(const vt_session *session) {
 }
 
 size_t vt_session_num_tokens(const vt_session *session) {
-    return session->vision.shape.num_tokens;
+    const vt_config *config = &session->model->config;
+    return vt_vision_tokens_after(config, &session->vision.shape, config->vision.encoder.depth);
+}
+
+const float *vt_session_token_sizes(const vt_session *session) {
+    bool wanted = session->vision.features && session->vision.shape.merge;
+    return wanted ? session->vision.buffers.merge.size : NULL;
 }
 
 const float *vt_session_image_embeds(const vt_session *session) {

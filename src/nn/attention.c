@@ -110,6 +110,9 @@ static void adjust_scores(const attention_call *call, const attention_chunk *chu
     if (args->bias)
         args->bias->add(args->bias, scores, chunk->head, args->q_position + q,
                         args->kv_position + key, count);
+    if (args->key_bias)
+        call->kernels->axpy(scores, args->key_bias + chunk->item * args->kv_tokens + key, 1.0f,
+                            count);
     if (args->causal || args->window) {
         size_t first, past;
         visible_keys(args, q, &first, &past);

@@ -44,6 +44,7 @@ typedef struct vt_attention_args {
     bool causal;                    /* a query sees no later key */
     size_t window;                  /* a query at i sees keys at j with |i - j| < window */
     const uint8_t *key_mask;        /* [batch][kv_tokens]: 0 where a key is padding */
+    const float *key_bias;          /* [batch][kv_tokens]: added to every score of a key */
     const vt_attention_bias *bias;
 } vt_attention_args;
 

@@ -38,7 +38,8 @@ typedef struct block_call {
     const vt_encoder_workspace *workspace;
     const vt_encoder_pass *pass;
     size_t index, width, q_width, kv_width;
-    size_t rows, tokens; /* that the block computes: all, or of an item the first few */
+    size_t kv_tokens;    /* of an item, as it enters the block */
+    size_t rows, tokens; /* that the block computes: all, the first few, or those not merged away */
     bool has_keys;       /* keys and values of all tokens are in workspace->wide already */
 } block_call;
 
@@ -129,10 +130,11 @@ static void attend(const block_call *call, const float *in) {
         .out_ld = call->q_width,
         .batch = pass->batch,
         .q_tokens = call->tokens,
-        .kv_tokens = pass->tokens,
+        .kv_tokens = call->kv_tokens,
         .causal = call->config->causal,
         .window = has_window(call->config, call->index) ? call->config->window : 0,
         .key_mask = pass->key_mask,
+        .key_bias = pass->merge ? pass->merge->log_size : NULL,
         .bias = pass->biases ? pass->biases[call->index] : NULL,
     };
     if (pass->cache)
@@ -178,13 +180,25 @@ static void add_normed_branches(const block_call *call, float *x) {
     call->compute->kernels->axpy(x, branch, 1.0f, elements);
 }
 
-static void block_forward(const block_call *call, float *x) {
+/* Not in a block of which a few tokens are wanted: those are none that may be merged. */
+static void merge_tokens(block_call *call, float *x) {
+    const vt_encoder_pass *pass = call->pass;
+    if (!pass->merge || call->has_keys)
+        return;
+    call->tokens = vt_merge_tokens(call->compute, pass->merge, &call->config->attention,
+                                   call->workspace->wide + call->q_width, qkv_ld(call), x,
+                                   call->workspace->normed, pass->batch, call->tokens, call->width);
+    call->rows = pass->batch * call->tokens;
+}
+
+static void block_forward(block_call *call, float *x) {
     const vt_block *block = call->block;
     float *normed = call->workspace->normed;
     switch (call->config->order) {
     case VT_NORM_FIRST:
         norm_rows(call, &block->norm1, normed, x);
         add_attention(call, x, normed);
+        merge_tokens(call, x);
         norm_rows(call, &block->norm2, normed, x);
         add_mlp(call, x, normed);
         break;
@@ -222,7 +236,7 @@ static void block_forward_few(block_call *call, float *x, size_t keep) {
         in = call->workspace->normed;
     }
     project_heads(call, in, call->q_width, 2 * call->kv_width);
-    keep_first(x, pass->batch, pass->tokens, keep, call->width);
+    keep_first(x, pass->batch, call->kv_tokens, keep, call->width);
     call->has_keys = true;
     call->tokens = keep;
     call->rows = pass->batch * keep;
@@ -252,15 +266,18 @@ size_t vt_encoder_forward(const vt_compute *compute, const vt_encoder_config *co
         .kv_width = shape->num_kv_heads * shape->head_dim,
     };
     bool few = can_keep_few(config, pass);
+    if (pass->merge)
+        vt_merge_begin(pass->merge, call.rows);
     for (size_t i = 0; i < config->depth; i++) {
         call.block = &blocks[i];
         call.index = i;
+        call.kv_tokens = call.tokens;
         if (few && i + 1 == config->depth)
             block_forward_few(&call, x, pass->keep);
         else
             block_forward(&call, x);
         if (pass->on_block)
-            pass->on_block(pass->user, i, x);
+            pass->on_block(pass->user, i, x, call.tokens);
     }
     if (pass->cache)
         vt_kv_cache_advance(pass->cache, pass->tokens);

@@ -5,7 +5,7 @@
  *     x = x + scale1 * proj(attention(q, k, v of norm1(x)))
  *     x = x + scale2 * mlp(norm2(x))
  *
- * A decoder is the same with a causal mask.
+ * A decoder is the same with a causal mask. Where tokens are merged, that is between the two.
  */
 #ifndef VT_NN_ENCODER_H
 #define VT_NN_ENCODER_H
@@ -13,6 +13,7 @@
 #include "base/memory.h"
 #include "nn/attention.h"
 #include "nn/kv_cache.h"
+#include "nn/merge.h"
 #include "nn/mlp.h"
 #include "nn/rope.h"
 
@@ -70,8 +71,9 @@ void vt_encoder_workspace_carve(vt_encoder_workspace *out, vt_arena *arena,
                                 const vt_encoder_config *config, const vt_kernels *kernels,
                                 size_t rows, size_t num_threads);
 
-/* Called after each block with the residual stream, for whoever wants to look at it. */
-typedef void (*vt_block_fn)(void *user, size_t block, const float *x);
+/* Called after each block with the residual stream, for whoever wants to look at it: x[batch *
+ * tokens][width]. */
+typedef void (*vt_block_fn)(void *user, size_t block, const float *x, size_t tokens);
 
 /* What a forward pass is given besides its tokens. A zero field means that there is no such thing.
  */
@@ -83,15 +85,16 @@ typedef struct vt_encoder_pass {
     const vt_attention_bias *const *biases; /* [depth], or NULL */
     const uint8_t *key_mask;                /* [batch][tokens]: 0 where a token is padding */
     vt_kv_cache *cache;                     /* batch is 1; the tokens follow those that it holds */
-    size_t keep; /* of each item the first so many tokens are wanted; 0: all */
+    vt_merge *merge; /* VT_NORM_FIRST alone; nothing else here may know of a token's place */
+    size_t keep;     /* of each item the first so many tokens are wanted; 0: all */
     vt_block_fn on_block;
     void *user;
 } vt_encoder_pass;
 
 /* x[batch * tokens][width] through all blocks, in place. Where few tokens are wanted, the last
  * block computes keys and values of all tokens, and the rest of those few alone: then x is [batch *
- * kept][width]. Returns how many tokens of an item x holds: `keep`, or `tokens` where all are
- * wanted or a block's halves run in parallel. */
+ * kept][width]. Returns how many tokens of an item x holds: `keep`, or all that are left after
+ * merging where all are wanted or a block's halves run in parallel. */
 size_t vt_encoder_forward(const vt_compute *compute, const vt_encoder_config *config,
                           const vt_block *blocks, const vt_encoder_workspace *workspace, float *x,
                           const vt_encoder_pass *pass);

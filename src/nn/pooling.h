@@ -7,6 +7,7 @@
 
 #include "base/memory.h"
 #include "nn/attention.h"
+#include "nn/merge.h"
 #include "nn/mlp.h"
 
 typedef enum vt_pooling_kind {
@@ -57,12 +58,14 @@ void vt_pooler_workspace_carve(vt_pooler_workspace *out, vt_arena *arena, const 
 
 /* pooled[count][width] from x[count][tokens][width], whose first num_prefix tokens are no patches.
  * mask[count][tokens] is 0 where a token is padding, which VT_POOL_MAP leaves out; NULL: none is.
- * For the token pools the first tokens alone will do. */
+ * sizes: merged tokens weigh in VT_POOL_AVG and VT_POOL_MAP as what they stand for; NULL: none is
+ * merged. For the token pools the first tokens alone will do. */
 void vt_pooler_forward(const vt_compute *compute, const vt_pooler *pooler,
                        const vt_pooler_workspace *workspace, float *pooled, const float *x,
-                       const uint8_t *mask, size_t count, size_t tokens, size_t num_prefix);
+                       const uint8_t *mask, const vt_token_sizes *sizes, size_t count,
+                       size_t tokens, size_t num_prefix);
 
-/* out[width] = the mean of x[tokens][width]. */
-void vt_pool_mean(float *out, const float *x, size_t tokens, size_t width);
+/* out[width] = the mean of x[tokens][width], weighted by size[tokens] unless that is NULL. */
+void vt_pool_mean(float *out, const float *x, const float *size, size_t tokens, size_t width);
 
 #endif
