@@ -360,6 +360,27 @@ static void test_labels(void **state) {
     assert_string_equal(line, "");
 }
 
+static void test_merge(void **state) {
+    vt_prediction best[TOP];
+    vt_session_options merged = VT_SESSION_OPTIONS_INIT;
+    (void)state;
+    for (merged.merge = 0; merged.merge <= 6; merged.merge += 3) {
+        char expected[1024] = "", option[32];
+        classify("cat.png", &merged, NULL, best);
+        append_text(expected, sizeof expected, "cat.png", "451x300", best);
+        snprintf(option, sizeof option, "--merge=%zu", merged.merge);
+        command_run(&ran, NULL, "classify", "-mmodel", "-k3", option, "cat.png", NULL);
+        assert_ran(&ran, 0, expected, "");
+    }
+    command_run(&ran, NULL, "classify", "-mmodel", "--merge=-1", "cat.png", NULL);
+    assert_ran(&ran, 2, "", NULL);
+    assert_non_null(strstr(ran.err, "--merge"));
+    command_run(&ran, NULL, "classify", "-m" VT_TEST_DATA "/golden/timm_eva02_tiny", "--merge=2",
+                "cat.png", NULL);
+    assert_ran(&ran, 3, "", NULL);
+    assert_non_null(strstr(ran.err, "can't be merged: its positions are rotary\n"));
+}
+
 static void test_model_errors(void **state) {
     (void)state;
     command_run(&ran, NULL, "classify", "-mnowhere", "cat.png", NULL);
@@ -406,6 +427,7 @@ int main(void) {
         cmocka_unit_test(test_standard_input), cmocka_unit_test(test_options_reach_the_library),
         cmocka_unit_test(test_labels),         cmocka_unit_test(test_model_errors),
         cmocka_unit_test(test_bundled_model),  cmocka_unit_test(test_shrink_on_load),
+        cmocka_unit_test(test_bundled_model),  cmocka_unit_test(test_merge),
     };
     int failed = cmocka_run_group_tests(tests, command_workspace, command_cleanup);
     command_free(&ran);

@@ -92,6 +92,33 @@ static void test_embed_usage(void **state) {
     assert_non_null(strstr(ran.err, "takes no text"));
 }
 
+static double first_number(const char *pool, const char *merge) {
+    command_run(&ran, NULL, "embed", "-m", "model", "--format=json", "-s96", pool, merge, "cat.png",
+                NULL);
+    assert_int_equal(ran.code, 0);
+    json_t *line = json_loads(ran.out, 0, NULL);
+    double number = json_number_value(json_array_get(json_object_get(line, "embedding"), 0));
+    json_decref(line);
+    return number;
+}
+
+static void test_embed_with_merged_tokens(void **state) {
+    static const char *const pools[] = {"--pool=cls", "--pool=mean", "--pool=model"};
+    (void)state;
+    for (size_t i = 0; i < 3; i++) {
+        double merged = first_number(pools[i], "--merge=1"),
+               plain = first_number(pools[i], "--merge=0");
+        assert_true(merged != plain && fabs(merged - plain) < 0.1);
+    }
+    command_run(&ran, NULL, "embed", "-m", "model", "--format=json", "--merge=2", "--pool=tokens",
+                "cat.png", NULL);
+    assert_int_equal(ran.code, 2);
+    assert_non_null(strstr(ran.err, "not with --merge"));
+    command_run(&ran, NULL, "embed", "-m", "model", "--format=json", "--merge=2", "--text=x", NULL);
+    assert_int_equal(ran.code, 2);
+    assert_non_null(strstr(ran.err, "--merge is for pictures"));
+}
+
 /* A CLIP of the goldens has no tokenizer: vectors of labels, made by hand, take its place. */
 static void write_labels(const char *path, size_t width) {
     static float vectors[2 * 64];
@@ -334,6 +361,7 @@ int main(void) {
         cmocka_unit_test(test_embed_writes_npy),
         cmocka_unit_test(test_embed_prints_json),
         cmocka_unit_test(test_embed_usage),
+        cmocka_unit_test(test_embed_with_merged_tokens),
         cmocka_unit_test(test_zeroshot_with_saved_labels),
         cmocka_unit_test(test_dump_of_pictures_and_texts),
         cmocka_unit_test(test_dump_of_text),

@@ -206,6 +206,7 @@ static const option input_rows[] = {
     OPTION_SIZE,
     OPTION_BATCH,
     OPTION_SHRINK_ON_LOAD,
+    OPTION_MERGE,
     OPTION_THREADS,
     {0},
 };

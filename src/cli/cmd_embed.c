@@ -85,14 +85,17 @@ typedef struct picture_work {
     size_t num_prefix;
 } picture_work;
 
-/* The mean of the patch tokens. */
-static void mean_of_patches(float *out, const float *tokens, size_t count, size_t num_prefix,
-                            size_t width) {
+/* The mean of the patch tokens, each weighing what it stands for (`sizes` may be NULL). */
+static void mean_of_patches(float *out, const float *tokens, const float *sizes, size_t count,
+                            size_t num_prefix, size_t width) {
     for (size_t i = 0; i < width; i++) {
-        double sum = 0;
-        for (size_t t = num_prefix; t < count; t++)
-            sum += (double)tokens[t * width + i];
-        out[i] = (float)(sum / (double)(count - num_prefix));
+        double sum = 0, weights = 0;
+        for (size_t t = num_prefix; t < count; t++) {
+            double weight = sizes ? (double)sizes[t] : 1;
+            sum += weight * (double)tokens[t * width + i];
+            weights += weight;
+        }
+        out[i] = (float)(sum / weights);
     }
 }
 
@@ -102,6 +105,7 @@ static void on_picture(void *user, const picture *p, size_t row) {
     output *out = w->out;
     size_t tokens = vt_session_num_tokens(w->session), width = vt_session_pooled_width(w->session);
     const float *features = vt_session_features(w->session); /* NULL for pools that need none */
+    const float *sizes = vt_session_token_sizes(w->session); /* NULL where none are merged */
     const float *embeds = vt_session_image_embeds(w->session);
     switch ((enum pool)out->settings->pool) {
     case POOL_MODEL:
@@ -117,7 +121,8 @@ static void on_picture(void *user, const picture *p, size_t row) {
         break;
     case POOL_MEAN: {
         float *mean = allocate(width, sizeof *mean);
-        mean_of_patches(mean, features + row * tokens * width, tokens, w->num_prefix, width);
+        mean_of_patches(mean, features + row * tokens * width, sizes ? sizes + row * tokens : NULL,
+                        tokens, w->num_prefix, width);
         add_row(out, "image", path, mean);
         free(mean);
         break;
@@ -168,7 +173,7 @@ static void add_text(output *out, const vt_session *session, const vt_model *mod
     if (!row || out->settings->pool == POOL_MEAN) {
         size_t width = vt_model_text_width(model);
         mean = allocate(width, sizeof *mean);
-        mean_of_patches(mean, vt_session_hidden(session), tokens, 0, width);
+        mean_of_patches(mean, vt_session_hidden(session), NULL, tokens, 0, width);
         row = mean;
     }
     add_row(out, "text", text, row);
@@ -234,6 +239,10 @@ static int check_usage(const settings *s) {
                                              : "no picture given, and no --text");
     if (has_text && s->pool != POOL_MODEL && s->pool != POOL_MEAN)
         return complain_usage(name, "--pool=%s is for pictures", pools[s->pool]);
+    if (has_text && s->merge)
+        return complain_usage(name, "--merge is for pictures");
+    if (s->pool == POOL_TOKENS && s->merge)
+        return complain_usage(name, "--pool=tokens writes each patch's token: not with --merge");
     if (s->format == FORMAT_NPY && !s->output)
         return complain_usage(name, "no output given: --output OUT.npy, or --format json");
     return EXIT_DONE;
@@ -275,6 +284,7 @@ static const option input_rows[] = {
     OPTION_SIZE,
     OPTION_BATCH,
     OPTION_SHRINK_ON_LOAD,
+    OPTION_MERGE,
     OPTION_THREADS,
     {0},
 };

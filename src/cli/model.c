@@ -79,6 +79,7 @@ static int open_any_session(vt_session **out, const vt_model *model, const setti
     options.batch = s->batch;
     options.text_batch = text_batch;
     options.features = features;
+    options.merge = s->merge;
     options.num_threads = s->threads;
     double start = clock_ms();
     if (vt_session_create(out, model, &options, &err))

@@ -34,6 +34,15 @@ const char *parse_count(void *field, const char *text) {
     return NULL;
 }
 
+const char *parse_number(void *field, const char *text) {
+    const char *end;
+    size_t number;
+    if (!parse_digits(text, &end, &number) || *end)
+        return "a whole number from 0 to 2147483647";
+    *(size_t *)field = number;
+    return NULL;
+}
+
 const char *parse_real(void *field, const char *text) {
     char *end;
     errno = 0;

@@ -40,6 +40,7 @@ typedef struct settings {
     size_list sizes;
     count_list thread_counts, batches;
     size_t runs, warmups;
+    size_t merge; /* pairs of tokens a block; 0: none */
     /* pictures */
     vt_image_options image;
     bool shrink_on_load;
@@ -71,6 +72,7 @@ extern const option_group model_options, text_model_options, picture_options, ge
 /* Values: each writes the field of that type and returns NULL, or says what was expected. */
 const char *parse_text(void *field, const char *text);   /* const char * */
 const char *parse_count(void *field, const char *text);  /* size_t, at least 1 */
+const char *parse_number(void *field, const char *text); /* size_t, at least 0 */
 const char *parse_size(void *field, const char *text);   /* size_t[2]: height, width */
 const char *parse_real(void *field, const char *text);   /* double, at least 0 */
 const char *parse_counts(void *field, const char *text); /* count_list: "1,2" */
@@ -103,6 +105,11 @@ const char *parse_append(void *field, const char *text); /* text_options: one mo
     "decode a large JPEG at 1/2, 1/4 or 1/8 of its size: quicker, and nearly the same results"
 #define OPTION_SHRINK_ON_LOAD                                                                      \
     { 0, "shrink-on-load", NULL, SHRINK_HELP, FIELD(shrink_on_load) }
+#define MERGE_HELP                                                                                 \
+    "pairs of tokens that each block merges, the most alike first: faster, and a little less "     \
+    "exact"
+#define OPTION_MERGE                                                                               \
+    { 0, "merge", "R", MERGE_HELP, .initial = "0", .parse = parse_number, FIELD(merge) }
 #define BATCH_HELP "pictures in one forward pass"
 #define OPTION_BATCH                                                                               \
     { 0, "batch", "N", BATCH_HELP, .initial = "1", .parse = parse_count, FIELD(batch) }
