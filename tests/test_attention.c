@@ -24,11 +24,13 @@ typedef struct setting {
     float magnitude; /* of q and k */
     size_t threads;
     const vt_kernels *kernels;
+    bool key_bias; /* d->key_bias is added to the scores of each key */
 } setting;
 
 typedef struct data {
     size_t q_ld, kv_ld, out_ld;
     float *q, *k, *v, *out;
+    float *key_bias; /* [batch][kv_tokens] */
 } data;
 
 static float *random_rows(test_random *random, size_t n, float magnitude) {
@@ -48,6 +50,7 @@ static data make_data(const setting *s, uint64_t seed) {
     d.k = random_rows(&random, s->batch * s->kv_tokens * d.kv_ld, s->magnitude);
     d.v = random_rows(&random, s->batch * s->kv_tokens * d.kv_ld, 1);
     d.out = random_rows(&random, s->batch * s->q_tokens * d.out_ld, 1);
+    d.key_bias = random_rows(&random, s->batch * s->kv_tokens, 3);
     return d;
 }
 
@@ -56,6 +59,7 @@ static void free_data(data *d) {
     free(d->k);
     free(d->v);
     free(d->out);
+    free(d->key_bias);
 }
 
 static vt_attention_shape shape_of(const setting *s) {
@@ -88,6 +92,7 @@ static void run(const setting *s, data *d) {
         .batch = s->batch,
         .q_tokens = s->q_tokens,
         .kv_tokens = s->kv_tokens,
+        .key_bias = s->key_bias ? d->key_bias : NULL,
     };
     vt_attention(&compute, &shape, &args, scratch);
     free(scratch);
@@ -106,6 +111,8 @@ static void attend_naively(const setting *s, const data *d, size_t item, size_t 
         for (size_t i = 0; i < n; i++)
             score += (double)q[i] * (double)d->k[kv + t * d->kv_ld + i];
         weights[t] = score / sqrt((double)n);
+        if (s->key_bias)
+            weights[t] += (double)d->key_bias[item * s->kv_tokens + t];
         largest = fmax(largest, weights[t]);
     }
     memset(out, 0, n * sizeof *out);
@@ -229,6 +236,28 @@ static void test_more_keys_than_queries_and_fewer(void **state) {
                                .magnitude = 1,
                                .threads = 2,
                                .kernels = kernels};
+            check(&s, 7, TOLERANCE);
+        }
+    }
+}
+
+/* As merged tokens have: each item of a batch its own, over several blocks of keys. */
+static void test_key_bias(void **state) {
+    (void)state;
+    static const size_t tokens[][2] = {{1, 300}, {50, 50}, {300, 600}};
+    const vt_kernels *kernels;
+    for (size_t k = 0; (kernels = vt_kernels_at(k)) != NULL; k++) {
+        for (size_t t = 0; t < sizeof tokens / sizeof tokens[0]; t++) {
+            const setting s = {.num_heads = 4,
+                               .num_kv_heads = 2,
+                               .head_dim = 16,
+                               .batch = 2,
+                               .q_tokens = tokens[t][0],
+                               .kv_tokens = tokens[t][1],
+                               .magnitude = 1,
+                               .threads = 2,
+                               .kernels = kernels,
+                               .key_bias = true};
             check(&s, 7, TOLERANCE);
         }
     }
@@ -379,6 +408,7 @@ int main(void) {
         cmocka_unit_test(test_head_widths_and_tokens),
         cmocka_unit_test(test_heads_batches_strides_and_threads),
         cmocka_unit_test(test_more_keys_than_queries_and_fewer),
+        cmocka_unit_test(test_key_bias),
         cmocka_unit_test(test_large_scores),
         cmocka_unit_test(test_growing_and_falling_scores),
         cmocka_unit_test(test_threads_do_not_change_a_bit),

@@ -34,7 +34,8 @@ static void pool(fixture *f, const vt_pooler *pooler, const vt_kernels *kernels)
     const vt_pooler_workspace workspace = {.undense = f->undense};
     for (size_t i = 0; i < COUNT * WIDTH; i++)
         f->pooled[i] = NAN;
-    vt_pooler_forward(&compute, pooler, &workspace, f->pooled, f->x, NULL, NULL, COUNT, TOKENS, PREFIX);
+    vt_pooler_forward(&compute, pooler, &workspace, f->pooled, f->x, NULL, NULL, COUNT, TOKENS,
+                      PREFIX);
 }
 
 static double value(const fixture *f, size_t item, size_t token, size_t i) {
@@ -85,6 +86,35 @@ static void test_each_kind(void **state) {
         check_kind(kinds[k], false, vt_kernels_at(0));
         check_kind(kinds[k], true, vt_kernels_at(0));
     }
+}
+
+/* Merged tokens weigh in a mean as what they stand for; without the prefix tokens, and with them.
+ */
+static void test_mean_weighted_by_size(void **state) {
+    (void)state;
+    fixture *f = make_fixture();
+    const vt_compute compute = {.kernels = vt_kernels_at(0)};
+    const vt_pooler_workspace workspace = {.undense = f->undense};
+    float size[COUNT * TOKENS];
+    const vt_token_sizes sizes = {.size = size};
+    for (size_t i = 0; i < COUNT * TOKENS; i++)
+        size[i] = (float)(1 + i % 5);
+    for (size_t prefix = 0; prefix < 2; prefix++) {
+        const vt_pooler pooler = {
+            .kind = VT_POOL_AVG, .width = WIDTH, .include_prefix = prefix == 1};
+        vt_pooler_forward(&compute, &pooler, &workspace, f->pooled, f->x, NULL, &sizes, COUNT,
+                          TOKENS, PREFIX);
+        for (size_t i = 0; i < COUNT * WIDTH; i++) {
+            double sum = 0, weights = 0;
+            for (size_t t = prefix ? 0 : PREFIX; t < TOKENS; t++) {
+                double weight = (double)size[i / WIDTH * TOKENS + t];
+                sum += weight * value(f, i / WIDTH, t, i % WIDTH);
+                weights += weight;
+            }
+            assert_true(fabs((double)f->pooled[i] - sum / weights) <= TOLERANCE);
+        }
+    }
+    free(f);
 }
 
 /* The maximum of negative values is negative, not the 0 that a sum would start from. */
@@ -174,8 +204,11 @@ static void test_names(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_each_kind),    cmocka_unit_test(test_maximum_of_negative_values),
-        cmocka_unit_test(test_mean_of_many), cmocka_unit_test(test_norm_and_dense_layer_after_it),
+        cmocka_unit_test(test_each_kind),
+        cmocka_unit_test(test_mean_weighted_by_size),
+        cmocka_unit_test(test_maximum_of_negative_values),
+        cmocka_unit_test(test_mean_of_many),
+        cmocka_unit_test(test_norm_and_dense_layer_after_it),
         cmocka_unit_test(test_names),
     };
     return cmocka_run_group_tests_name("pooling", tests, NULL, NULL);
