@@ -4,15 +4,17 @@
  * matrix products of that pass and nothing else: no softmax, norm, GELU, bias or memory traffic
  * between them.
  *
- *     bench_forward [arch [side [batch [threads [runs [kernels]]]]]]
+ *     bench_forward [arch [side [batch [threads [runs [kernels [merge]]]]]]]
  *     bench_forward vit_base_patch16_224 224 1 2 21
  *
  * arch: one of vit_{tiny,small,base,large}_patch16_224, or any other that `vitrine bench --help`
- * lists and that pools by its class token. The two take turns; figures are medians of the runs, in
- * milliseconds.
+ * lists and that pools by its class token. kernels: - for the fastest. merge: pairs of tokens that a
+ * block of ours merges. The two take turns; figures are medians of the runs, in milliseconds: of the
+ * processor's time where there is one thread, so that a busy machine may be measured on.
  */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 #include <cblas.h>
@@ -33,9 +35,11 @@ static void *allocate(size_t floats) {
     return memory;
 }
 
+static clockid_t bench_clock = CLOCK_MONOTONIC;
+
 static double now_ms(void) {
     struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
+    clock_gettime(bench_clock, &t);
     return 1e3 * (double)t.tv_sec + 1e-6 * (double)t.tv_nsec;
 }
 
@@ -112,7 +116,9 @@ int main(int argc, char **argv) {
     size_t threads = argc > 4 ? strtoul(argv[4], NULL, 10) : 2;
     size_t runs = argc > 5 ? strtoul(argv[5], NULL, 10) : 21;
     if (side == 0 || batch == 0 || runs == 0 || runs > MAX_RUNS)
-        die("usage: bench_forward [arch [side [batch [threads [runs [kernels]]]]]]");
+        die("usage: bench_forward [arch [side [batch [threads [runs [kernels [merge]]]]]]]");
+    if (threads == 1)
+        bench_clock = CLOCK_THREAD_CPUTIME_ID;
 
     vt_error err = {0};
     vt_model *model = NULL;
@@ -121,16 +127,17 @@ int main(int argc, char **argv) {
     vt_model_plan plan;
     vt_model_options model_options = VT_MODEL_OPTIONS_INIT;
     vt_session_options options = VT_SESSION_OPTIONS_INIT;
-    model_options.kernels = argc > 6 ? argv[6] : NULL;
+    model_options.kernels = argc > 6 && strcmp(argv[6], "-") != 0 ? argv[6] : NULL;
     options.height = options.width = side;
     options.batch = batch;
     options.num_threads = threads;
+    options.merge = argc > 7 ? strtoul(argv[7], NULL, 10) : 0;
     double start = now_ms();
     if (vt_model_create_random(&model, arch, &model_options, &err))
         die(err.message);
     printf("made and packed in %.0f ms\n", now_ms() - start);
     if (vt_session_create(&session, model, &options, &err) ||
-        vt_model_plan_forward(&plan, model, batch, side, side, threads, &err))
+        vt_model_plan_session(&plan, model, &options, &err))
         die(err.message);
     vt_model_describe(&info, model);
     openblas_set_num_threads((int)threads);
