@@ -254,7 +254,8 @@ static void test_merge_is_the_same_for_any_threads(void **state) {
     for (size_t k = 0; (kernels = vt_kernels_at(k)) != NULL; k++) {
         fixture f = make_fixture(BATCH, TOKENS, 12);
         static float x[3][BATCH * TOKENS * WIDTH], size[3][BATCH * TOKENS];
-        for (size_t threads = 1; threads <= 3; threads++) {
+        for (size_t run = 0; run < 30; run++) { /* on a busy machine one thread may do it all */
+            size_t threads = 1 + run % 3;
             size_t left = run_merge(&f, kernels, threads, 20, 1, x[threads - 1], size[threads - 1]);
             assert_int_equal(left, TOKENS - 20);
             assert_memory_equal(x[threads - 1], x[0], BATCH * left * WIDTH * sizeof(float));

@@ -180,10 +180,10 @@ static void add_normed_branches(const block_call *call, float *x) {
     call->compute->kernels->axpy(x, branch, 1.0f, elements);
 }
 
-/* Not in a block of which a few tokens are wanted: those are none that may be merged. */
+/* Where few tokens are wanted they are of the prefix, and none is merged. */
 static void merge_tokens(block_call *call, float *x) {
     const vt_encoder_pass *pass = call->pass;
-    if (!pass->merge || call->has_keys)
+    if (!pass->merge)
         return;
     call->tokens = vt_merge_tokens(call->compute, pass->merge, &call->config->attention,
                                    call->workspace->wide + call->q_width, qkv_ld(call), x,

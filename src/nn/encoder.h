@@ -85,7 +85,8 @@ typedef struct vt_encoder_pass {
     const vt_attention_bias *const *biases; /* [depth], or NULL */
     const uint8_t *key_mask;                /* [batch][tokens]: 0 where a token is padding */
     vt_kv_cache *cache;                     /* batch is 1; the tokens follow those that it holds */
-    vt_merge *merge; /* VT_NORM_FIRST alone; nothing else here may know of a token's place */
+    vt_merge *merge; /* VT_NORM_FIRST alone; nothing else here may depend on a token's place, and
+                      * `keep` is at most its prefix */
     size_t keep;     /* of each item the first so many tokens are wanted; 0: all */
     vt_block_fn on_block;
     void *user;
