@@ -270,7 +270,7 @@ static void test_merge_is_the_same_for_any_threads(void **state) {
 
 enum { CLASSES = 10, BATCH = 3 };
 static const char *const cases[] = {"timm_vit_token", "timm_deit_distilled", "timm_vit_avg_fcnorm",
-                                    "timm_vit_siglip_map"};
+                                    "timm_vit_siglip_map", "hf_dinov2_registers"};
 enum { NUM_CASES = sizeof cases / sizeof cases[0] };
 
 static vt_model *open_case(const char *name, const char *kernels) {
@@ -359,6 +359,49 @@ static void test_models_as_the_reference(void **state) {
         for (size_t i = 0; i < vt_tensor_file_count(file); i++)
             check_tensor(file, vt_tensor_file_at(file, i), kernels->name);
     vt_tensor_file_close(file);
+}
+
+/* DINOv2's head takes the class token and the mean of the patches, side by side: here from the
+ * tokens that are left, each weighing its size. The registers between them are neither merged nor
+ * pooled. */
+static void test_head_that_takes_the_mean(void **state) {
+    (void)state;
+    enum { DIM = 36, PREFIX = 5 };
+    vt_model *model = open_case("hf_dinov2_registers", NULL);
+    vt_session *session = create(
+        model, (vt_session_options){.height = 98, .width = 98, .features = true, .merge = 5});
+    float *pixels = random_pixels(session, 1), logits[CLASSES], expected[CLASSES];
+    vt_tensor_file *file;
+    vt_error err = {0};
+    const char *path = data_path("golden", "hf_dinov2_registers", "model.safetensors", NULL);
+    expect_ok(vt_tensor_file_open(&file, path, &err), &err);
+    forward(session, pixels, 1, logits);
+    const float *weight = f32_tensor(file, "classifier.weight")->data;
+    const float *bias = f32_tensor(file, "classifier.bias")->data;
+    const float *x = vt_session_features(session), *size = vt_session_token_sizes(session);
+    size_t tokens = vt_session_num_tokens(session);
+    double patches = 0;
+    for (size_t t = 0; t < tokens; t++) {
+        assert_true(t >= PREFIX || (double)size[t] == 1);
+        patches += t < PREFIX ? 0 : (double)size[t];
+    }
+    assert_int_equal(tokens, PREFIX + 49 - 2 * 5);
+    assert_true(patches == 49);
+    for (size_t c = 0; c < CLASSES; c++) {
+        double sum = (double)bias[c];
+        for (size_t i = 0; i < DIM; i++) {
+            sum += (double)weight[c * 2 * DIM + i] * (double)x[i];
+            for (size_t t = PREFIX; t < tokens; t++)
+                sum += (double)weight[c * 2 * DIM + DIM + i] * (double)x[t * DIM + i] *
+                       (double)size[t] / patches;
+        }
+        expected[c] = (float)sum;
+    }
+    expect_close("logits", logits, expected, CLASSES, 1e-5);
+    free(pixels);
+    vt_tensor_file_close(file);
+    vt_session_destroy(session);
+    vt_model_close(model);
 }
 
 static void test_batch_and_threads_do_not_change_a_bit(void **state) {
@@ -513,6 +556,7 @@ int main(void) {
         cmocka_unit_test(test_keys_without_a_direction),
         cmocka_unit_test(test_merge_is_the_same_for_any_threads),
         cmocka_unit_test(test_models_as_the_reference),
+        cmocka_unit_test(test_head_that_takes_the_mean),
         cmocka_unit_test(test_batch_and_threads_do_not_change_a_bit),
         cmocka_unit_test(test_running_allocates_nothing),
         cmocka_unit_test(test_no_pairs_are_no_option),
