@@ -200,6 +200,11 @@ typedef struct vt_model_options {
      * then computed in integers (docs/SPEED.md says what that changes). NULL: as the checkpoint has them.
      * Other than with "int8" all is computed in F32. */
     const char *precision;
+    /* Who multiplies the blocks' matrices: "native", "blas" (OpenBLAS, F32 alone), "onednn" (F32, BF16 and
+     * INT8), or "auto", as NULL, which goes by what the processor has; docs/DESIGN.md says how. A named one
+     * that the library was built without, or that does not multiply in `precision`, is
+     * VT_ERR_UNSUPPORTED. "onednn" rounds what it multiplies with BF16 matrices to BF16 too. */
+    const char *backend;
     size_t num_threads;       /* that opening may use; 0: one for each core the process may use */
     vt_log_fn log;            /* NULL: warnings are dropped */
     void *log_user;
@@ -238,6 +243,7 @@ typedef struct vt_model_info {
     const char *architecture; /* as the configuration names it: "vit_base_patch16_224" */
     const char *weights;      /* storage type of most weights: "F16" */
     const char *kernels;      /* "avx512" */
+    const char *backend;      /* of the blocks' matrices: "native" */
     const char *precision;    /* what the blocks' matrices are kept as: "f16" */
     size_t num_classes, num_parameters;
     size_t width, depth, num_heads, head_dim, mlp_dim, patch_size;

@@ -80,7 +80,7 @@ static void run(const setting *s, data *d) {
     assert_non_null(scratch);
     for (size_t i = 0; i < floats; i++) /* what an earlier call left there must not matter */
         scratch[i] = NAN;
-    const vt_compute compute = {s->kernels, pool, NULL};
+    const vt_compute compute = {.kernels = s->kernels, .pool = pool};
     const vt_attention_args args = {
         .q = d->q,
         .k = d->k,

@@ -167,11 +167,11 @@ static void test_linear(void **state) {
     assert_int_equal(vt_pool_create(&pool, 3, NULL), VT_OK);
     for (size_t t = 0; (kernels = table_at(t)) != NULL; t++)
         for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; i++) {
-            size_t m = shapes[i][0], n = shapes[i][1], k = shapes[i][2], bytes;
+            size_t m = shapes[i][0], n = shapes[i][1], k = shapes[i][2];
             vt_packed packed;
             vt_linear_args args = {.y = y, .ldy = n, .x = x, .ldx = k, .m = m, .scratch = scratch};
-            assert_true(vt_linear_scratch(VT_STORE_INT8, m, k, &bytes) && bytes <= sizeof scratch);
             assert_int_equal(vt_packed_create(&packed, kernels, VT_STORE_INT8, n, k, NULL), VT_OK);
+            assert_true(m * vt_linear_row_scratch(&packed) <= sizeof scratch);
             vt_pack_rows(kernels, &packed, 0, weight, n);
             vt_linear(kernels, NULL, &packed, &args, &(vt_epilogue){0});
             check_product(packed.int8, m, n, k);

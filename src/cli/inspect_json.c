@@ -19,6 +19,7 @@ static json_t *model(const inspection *seen) {
     set_size(object, "parameters", info->num_parameters);
     set_text(object, "weights", info->weights);
     set_text(object, "kernels", info->kernels);
+    set_text(object, "backend", info->backend);
     set_size(object, "classes", info->num_classes);
     json_object_set_new(object, "multi_label", json_boolean(info->multi_label));
     return object;

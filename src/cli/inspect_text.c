@@ -37,6 +37,7 @@ static void print_model(const vt_model_info *info) {
     row("parameters", "%s", text_grouped(buffer, info->num_parameters));
     row("weights", "%s", info->weights);
     row("kernels", "%s", info->kernels);
+    row("backend", "%s", info->backend);
     if (info->num_classes)
         row("classes", "%zu, scored by %s", info->num_classes,
             info->multi_label ? "sigmoid" : "softmax");

@@ -38,6 +38,7 @@ int open_model(vt_model **out, const settings *s, const char *command) {
     options.labels_path = s->labels;
     options.kernels = s->kernels;
     options.precision = s->precision;
+    options.backend = s->backend;
     options.num_threads = s->threads;
     options.pos_resize = (vt_pos_resize)s->pos_resize;
     options.patch_size = s->patch_size;

@@ -156,6 +156,15 @@ static const char *pos_resize_choice(size_t index) {
             .parse = parse_text, FIELD(kernels)                                                    \
     }
 
+#define OPTION_BACKEND                                                                             \
+    {                                                                                              \
+        0, "backend", "NAME",                                                                      \
+            "who multiplies the blocks' matrices: native, blas, onednn; auto, as without it, "     \
+            "goes "                                                                                \
+            "by the processor",                                                                    \
+            .parse = parse_text, FIELD(backend)                                                    \
+    }
+
 #define OPTION_PRECISION                                                                           \
     {                                                                                              \
         0, "precision", "TYPE",                                                                    \
@@ -176,6 +185,7 @@ static const option model_rows[] = {
     {0, "patch-size", "N", "patches to run with, the kernels resized (FlexiViT)",
      .parse = parse_count, FIELD(patch_size)},
     OPTION_KERNELS,
+    OPTION_BACKEND,
     OPTION_PRECISION,
     {0},
 };
@@ -184,6 +194,7 @@ static const option text_model_rows[] = {
     {'m', "model", "MODEL", "a directory with config.json, its weights and its tokenizer.json",
      .parse = parse_text, FIELD(model)},
     OPTION_KERNELS,
+    OPTION_BACKEND,
     OPTION_PRECISION,
     {0},
 };

@@ -31,7 +31,7 @@ typedef struct settings {
     /* model */
     const char *model; /* NULL: the bundled one */
     const char *arch;  /* random weights instead */
-    const char *labels, *kernels, *precision;
+    const char *labels, *kernels, *precision, *backend;
     unsigned pos_resize; /* a vt_pos_resize */
     size_t patch_size;
     size_t height, width; /* --size; 0: the model's own */

@@ -20,6 +20,7 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "kernels/backend.h"
 
 enum {
     BLOCK_ROWS = 42,           /* three micro-tiles of 14 rows, or seven of 6 */
@@ -51,8 +52,7 @@ typedef struct linear_job {
     size_t first, past;             /* W's rows: columns of Y */
     size_t first_panel, num_panels; /* that hold them */
     size_t row_blocks, col_blocks;
-    uint8_t *rounded;      /* INT8: [m][rounded_stride(k)] */
-    vt_int8_row *rounding; /* INT8: [m] */
+    vt_rounded rounded; /* INT8: X */
 } linear_job;
 
 /* A task's block: rows of X, columns of W^T from a panel's first. */
@@ -124,39 +124,46 @@ static size_t rounded_stride(size_t k) {
     return (ceil_div(k, 64) | 1) * 64;
 }
 
-bool vt_linear_scratch(vt_storage storage, size_t m, size_t k, size_t *bytes) {
-    *bytes = 0;
-    return storage != VT_STORE_INT8 ||
-           vt_mul_size(m, rounded_stride(k) + sizeof(vt_int8_row), bytes);
+size_t vt_linear_row_scratch(const vt_packed *weight) {
+    if (weight->backend)
+        return weight->backend->row_scratch(weight);
+    return weight->int8 ? rounded_stride(weight->k) + sizeof(vt_int8_row) : 0;
 }
+
+typedef struct round_job {
+    const vt_packed *weight;
+    const vt_linear_args *args;
+    vt_rounded out;
+} round_job;
 
 static void round_task(void *context, size_t task, size_t thread) {
     (void)thread;
-    const linear_job *job = context;
+    const round_job *job = context;
     const vt_linear_args *args = job->args;
-    size_t k = job->weight->k, past = min_size((task + 1) * ROWS_A_TASK, args->m);
+    size_t past = min_size((task + 1) * ROWS_A_TASK, args->m);
     for (size_t r = task * ROWS_A_TASK; r < past; r++)
-        job->rounding[r] = job->weight->int8->quantize(job->rounded + r * rounded_stride(k),
-                                                       args->x + r * args->ldx, k);
+        job->out.rows[r] = job->weight->int8->quantize(job->out.u + r * job->out.stride,
+                                                       args->x + r * args->ldx, job->weight->k);
 }
 
-static void round_rows(linear_job *job, vt_pool *pool) {
-    job->rounded = job->args->scratch;
-    job->rounding =
-        (vt_int8_row *)(void *)(job->rounded + job->args->m * rounded_stride(job->weight->k));
-    vt_pool_run(pool, round_task, job, ceil_div(job->args->m, ROWS_A_TASK));
+vt_rounded vt_round_rows(vt_pool *pool, const vt_packed *weight, const vt_linear_args *args,
+                         size_t stride) {
+    round_job job = {weight, args, {.u = args->scratch, .stride = stride}};
+    job.out.rows = (vt_int8_row *)(void *)(job.out.u + args->m * job.out.stride);
+    vt_pool_run(pool, round_task, &job, ceil_div(args->m, ROWS_A_TASK));
+    return job.out;
 }
 
 /* The same in integers, over longer pieces: as many bytes. */
 static void sum_block_int8(const linear_job *job, int32_t *sums, const linear_block *block) {
     const vt_packed *weight = job->weight;
-    size_t stride = rounded_stride(weight->k), nr = job->nr;
+    size_t stride = job->rounded.stride, nr = job->nr;
     size_t groups = ceil_div(weight->k, VT_INT8_GROUP), pieces = ceil_div(groups, PIECE);
     for (size_t part = 0; part < pieces; part++) {
         size_t start, end = share(groups, pieces, part, &start);
         for (size_t col = 0; col < block->cols; col += nr)
             weight->int8->gemm(block->rows, min_size(nr, block->cols - col), end - start,
-                               job->rounded + block->row * stride + start * VT_INT8_GROUP, stride,
+                               job->rounded.u + block->row * stride + start * VT_INT8_GROUP, stride,
                                (const int8_t *)weight->panels +
                                    ((block->panel + col / nr) * groups + start) * nr *
                                        VT_INT8_GROUP,
@@ -203,9 +210,9 @@ static void linear_task(void *context, size_t task, size_t thread) {
         sum_block(job, sums.real, &block);
     for (size_t r = 0; r < block.rows; r++) {
         if (weight->int8)
-            weight->int8->dequantize(row_sums, sums.whole + r * BLOCK_COLS + skip,
-                                     job->rounding[block.row + r], weight->scales + begin + skip,
-                                     weight->sums + begin + skip, cols);
+            weight->int8->dequantize(
+                row_sums, sums.whole + r * BLOCK_COLS + skip, job->rounded.rows[block.row + r],
+                weight->scales + begin + skip, weight->sums + begin + skip, cols);
         store_row(job, block.row + r, col, cols,
                   weight->int8 ? row_sums : sums.real + r * BLOCK_COLS + skip);
     }
@@ -224,8 +231,12 @@ static void choose_blocks(linear_job *job, size_t num_threads) {
         job->row_blocks = min_size(ceil_div(m, job->mr), ceil_div(wanted, job->col_blocks));
 }
 
-void vt_linear(const vt_kernels *kernels, vt_pool *pool, const vt_packed *weight,
-               const vt_linear_args *args, const vt_epilogue *epilogue) {
+vt_status vt_linear(const vt_kernels *kernels, vt_pool *pool, const vt_packed *weight,
+                    const vt_linear_args *args, const vt_epilogue *epilogue) {
+    if (args->m == 0 || weight->n == 0)
+        return VT_OK;
+    if (weight->backend)
+        return weight->backend->linear(kernels, pool, weight, args, epilogue);
     linear_job job = {
         .kernels = kernels,
         .weight = weight,
@@ -236,12 +247,11 @@ void vt_linear(const vt_kernels *kernels, vt_pool *pool, const vt_packed *weight
         .first = args->first,
         .past = args->count ? args->first + args->count : weight->n,
     };
-    if (args->m == 0 || weight->n == 0)
-        return;
     job.first_panel = job.first / job.nr;
     job.num_panels = ceil_div(job.past, job.nr) - job.first_panel;
     choose_blocks(&job, vt_pool_size(pool));
     if (weight->int8)
-        round_rows(&job, pool);
+        job.rounded = vt_round_rows(pool, weight, args, rounded_stride(weight->k));
     vt_pool_run(pool, linear_task, &job, job.row_blocks * job.col_blocks);
+    return VT_OK;
 }

@@ -23,19 +23,29 @@ typedef struct vt_linear_args {
     const float *x;
     size_t ldx, m;
     size_t first, count; /* of W's rows, and so of columns of Y and of the epilogue; count 0: all */
-    void *scratch;       /* vt_linear_scratch(weight->storage, m, k) bytes */
+    void *scratch;       /* m vt_linear_row_scratch(weight) bytes */
 } vt_linear_args;
 
-/* Bytes that m rows of k take in 8 bits; 0 unless the storage is INT8. False when that does not
- * fit. */
-bool vt_linear_scratch(vt_storage storage, size_t m, size_t k, size_t *bytes);
+/* Bytes that a row of X takes in 8 bits, or whatever else a backend wants it in; 0 where it is read
+ * as it is. */
+size_t vt_linear_row_scratch(const vt_packed *weight);
+
+/* X[m][k] in 8 bits, at the beginning of the scratch memory. */
+typedef struct vt_rounded {
+    uint8_t *u; /* [m][stride], followed by rows; the stride a multiple of 4 */
+    size_t stride;
+    vt_int8_row *rows; /* [m] */
+} vt_rounded;
+vt_rounded vt_round_rows(vt_pool *pool, const vt_packed *weight, const vt_linear_args *args,
+                         size_t stride);
 
 /* The leading dimension for rows of `width` floats that vt_linear will read: such that they do not
  * evict one another from the first-level cache, which would have them copied first. */
 size_t vt_linear_ld(size_t width);
 
-/* Shared out over the pool. Does not allocate; a task takes 160 KiB of its thread's stack. */
-void vt_linear(const vt_kernels *kernels, vt_pool *pool, const vt_packed *weight,
-               const vt_linear_args *args, const vt_epilogue *epilogue);
+/* Shared out over the pool. Does not allocate; a task takes 160 KiB of its thread's stack. Cannot
+ * fail but where a backend does (linear_onednn.c), and then leaves Y undefined. */
+vt_status vt_linear(const vt_kernels *kernels, vt_pool *pool, const vt_packed *weight,
+                    const vt_linear_args *args, const vt_epilogue *epilogue);
 
 #endif

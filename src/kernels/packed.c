@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "base/memory.h"
+#include "kernels/backend.h"
 
 enum { STRIP = 16 }; /* of k */
 
@@ -56,6 +57,7 @@ void vt_packed_place(vt_packed *out, const vt_kernels *kernels, vt_storage stora
     size_t columns = 0, panels = 0, bytes = 0;
     *out = (vt_packed){.n = n, .k = k, .storage = storage, .panels = memory};
     measure(kernels, storage, n, k, &columns, &panels, &bytes);
+    out->bytes = bytes;
     if (storage != VT_STORE_INT8 || !memory)
         return;
     out->int8 = vt_int8_kernels_for(kernels);
@@ -94,6 +96,8 @@ vt_status vt_packed_create(vt_packed *out, const vt_kernels *kernels, vt_storage
 }
 
 void vt_packed_free(vt_packed *packed) {
+    if (packed->backend)
+        packed->backend->destroy(packed->state);
     vt_free(packed->panels);
     *packed = (vt_packed){0};
 }
@@ -139,24 +143,28 @@ static void transpose_into_halves(uint16_t *panel, size_t nr, const float *bt, s
     }
 }
 
-/* Column j of a panel [k / 4][nr][4]: one row of W in integers, its largest being weight_max. */
+void vt_round_weights(int8_t *v, size_t stride, float *scale, int32_t *sum,
+                      const vt_int8_kernels *int8, const float *w, size_t k) {
+    float largest = 0;
+    for (size_t p = 0; p < k; p++)
+        largest = fmaxf(largest, fabsf(w[p]));
+    *scale = largest / (float)int8->weight_max;
+    float inverse = *scale > 0 ? 1 / *scale : 0;
+    *sum = 0;
+    for (size_t p = 0; p < k; p++) {
+        int value = (int)rintf(w[p] * inverse);
+        v[p / VT_INT8_GROUP * stride + p % VT_INT8_GROUP] = (int8_t)value;
+        *sum += value;
+    }
+}
+
+/* A column of a panel [k / 4][nr][4]. */
 static void pack_int8_column(vt_packed *out, size_t column, const float *w) {
-    const vt_int8_kernels *int8 = out->int8;
-    size_t nr = int8->nr, groups = ceil_div(out->k, VT_INT8_GROUP);
+    size_t nr = out->int8->nr, groups = ceil_div(out->k, VT_INT8_GROUP);
     int8_t *panel = (int8_t *)out->panels + column / nr * groups * nr * VT_INT8_GROUP +
                     column % nr * VT_INT8_GROUP;
-    float largest = 0;
-    for (size_t p = 0; p < out->k; p++)
-        largest = fmaxf(largest, fabsf(w[p]));
-    float scale = largest / (float)int8->weight_max, inverse = scale > 0 ? 1 / scale : 0;
-    int32_t sum = 0;
-    for (size_t p = 0; p < out->k; p++) {
-        int value = (int)rintf(w[p] * inverse);
-        panel[p / VT_INT8_GROUP * nr * VT_INT8_GROUP + p % VT_INT8_GROUP] = (int8_t)value;
-        sum += value;
-    }
-    out->scales[column] = scale;
-    out->sums[column] = sum;
+    vt_round_weights(panel, nr * VT_INT8_GROUP, &out->scales[column], &out->sums[column], out->int8,
+                     w, out->k);
 }
 
 /* Rows that share a panel. */
@@ -185,6 +193,10 @@ static void pack_into_panel(const vt_kernels *kernels, vt_packed *out, size_t ro
 
 void vt_pack_rows(const vt_kernels *kernels, vt_packed *out, size_t row, const float *weight,
                   size_t rows) {
+    if (out->backend) {
+        out->backend->pack_rows(kernels, out, row, weight, rows);
+        return;
+    }
     size_t nr = panel_width(out, kernels);
     for (size_t done = 0; done < rows;) {
         size_t count = min_size(nr - (row + done) % nr, rows - done);

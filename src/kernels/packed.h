@@ -18,14 +18,17 @@ typedef enum vt_storage {
 } vt_storage;
 
 /* W[n][k] as torch stores nn.Linear's weight, packed as the B operand of gemm: W^T in panels. It
- * is all in one block of memory, at `panels`. */
+ * is all in one block of memory, at `panels`. A backend's is laid out as the backend likes. */
 typedef struct vt_packed {
     size_t n, k;
     vt_storage storage;
-    void *panels;                /* ceil(n / nr) panels of [k][nr]; INT8: see int8.h */
-    const vt_int8_kernels *int8; /* INT8: what packed it, and multiplies it */
-    float *scales;               /* INT8: [n], W = scale * integer */
-    int32_t *sums;               /* INT8: [n], of a row's integers */
+    size_t bytes;                     /* at panels */
+    void *panels;                     /* ceil(n / nr) panels of [k][nr]; INT8: see int8.h */
+    const vt_int8_kernels *int8;      /* INT8: what packed it, and multiplies it */
+    float *scales;                    /* INT8: [n], W = scale * integer */
+    int32_t *sums;                    /* INT8: [n], of a row's integers */
+    const struct vt_backend *backend; /* backend.h; NULL: as described here */
+    void *state;                      /* the backend's own */
 } vt_packed;
 
 /* Bytes of the packed weight; false when that does not fit in a size_t. */
@@ -46,6 +49,11 @@ void vt_packed_free(vt_packed *packed);
  * packed from three. */
 void vt_pack_rows(const vt_kernels *kernels, vt_packed *out, size_t row, const float *weight,
                   size_t rows);
+
+/* v[k] = one row of W in integers, the largest of them int8->weight_max: four side by side, and
+ * `stride` bytes to the next four. */
+void vt_round_weights(int8_t *v, size_t stride, float *scale, int32_t *sum,
+                      const vt_int8_kernels *int8, const float *w, size_t k);
 
 /* Packs B[k][n] (row-major, leading dimension ldb) into panels of F32, for operands made on the fly
  * (V in attention), and its transpose from BT[n][k] (K in attention). */

@@ -285,7 +285,7 @@ void vt_bind_load(vt_binder *b, float *out, const vt_tensor *tensor, const size_
 /* ---- ownership ---------------------------------------------------------------------------------
  */
 
-/* Makes room for one more pointer. */
+/* Makes room for one more. */
 static bool grow_owned(vt_binder *b) {
     vt_weights *out = b->out;
     if (out->num_owned == out->owned_capacity) {
@@ -350,7 +350,7 @@ void vt_bind_norm_if_any(vt_binder *b, vt_norm *out, vt_part part, size_t block,
         vt_bind_norm(b, out, part, block, n);
 }
 
-vt_storage vt_bind_storage(const vt_binder *b, const vt_tensor *tensor) {
+static vt_storage wanted_storage(const vt_binder *b, const vt_tensor *tensor) {
     switch (b->precision) {
     case VT_PRECISION_F32:
         return VT_STORE_F32;
@@ -369,6 +369,14 @@ vt_storage vt_bind_storage(const vt_binder *b, const vt_tensor *tensor) {
            : tensor->dtype == VT_DTYPE_F16  ? VT_STORE_F16
            : tensor->dtype == VT_DTYPE_BF16 ? VT_STORE_BF16
                                             : VT_STORE_F32;
+}
+
+/* A named backend that does not multiply matrices as the checkpoint has them gets them in F32. */
+vt_storage vt_bind_storage(const vt_binder *b, const vt_tensor *tensor) {
+    vt_storage storage = wanted_storage(b, tensor);
+    const vt_backend *named = b->in_block ? b->backend.named : NULL;
+    return b->precision == VT_PRECISION_STORED && named && !named->takes(storage) ? VT_STORE_F32
+                                                                                  : storage;
 }
 
 static bool is_packed_already(const vt_binder *b) {
@@ -392,11 +400,11 @@ static bool grow_matrices(vt_binder *b) {
 }
 
 /* The next matrix of a packed file, where it lies. */
-static void place_matrix(vt_binder *b, vt_packed *out, vt_storage storage, size_t n, size_t k,
-                         size_t bytes) {
+static void place_matrix(vt_binder *b, vt_packed *out, vt_storage storage, size_t n, size_t k) {
     const vt_tensor *panels =
         vt_packed_file_panels(vt_checkpoint_packed(b->checkpoint), b->out->num_matrices);
-    if (panels && panels->size == bytes)
+    size_t bytes = 0;
+    if (vt_packed_size(b->kernels, storage, n, k, &bytes) && panels && panels->size == bytes)
         vt_packed_place(out, b->kernels, storage, n, k, (void *)panels->data);
     else
         b->status = vt_fail(b->err, VT_ERR_FORMAT,
@@ -407,20 +415,27 @@ static void place_matrix(vt_binder *b, vt_packed *out, vt_storage storage, size_
 }
 
 void vt_bind_create_packed(vt_binder *b, vt_packed *out, vt_storage storage, size_t n, size_t k) {
-    size_t bytes = 0;
+    const vt_matrix_spec spec = {storage, n, k, b->split};
     if (b->status || !grow_matrices(b))
         return;
-    if (is_packed_already(b) && vt_packed_size(b->kernels, storage, n, k, &bytes))
-        place_matrix(b, out, storage, n, k, bytes);
+    if (is_packed_already(b))
+        place_matrix(b, out, storage, n, k);
     else
-        b->status = vt_packed_create(out, b->kernels, storage, n, k, b->err);
-    if (b->status || !vt_packed_size(b->kernels, storage, n, k, &bytes))
+        b->status = vt_backend_create(
+            out, b->in_block ? vt_backend_for(&b->backend, b->kernels, storage) : NULL, b->kernels,
+            &spec, b->err);
+    if (b->status)
         return;
-    b->out->matrices[b->out->num_matrices++] =
-        (vt_matrix){.memory = out->panels, .bytes = bytes, .owned = !is_packed_already(b)};
-    b->out->bytes += bytes;
-    if (storage == VT_STORE_INT8 && k > b->out->int8_k)
-        b->out->int8_k = k;
+    b->out->bytes += out->bytes;
+    b->out->matrices[b->out->num_matrices++] = (vt_matrix){*out, !is_packed_already(b)};
+    size_t scratch = vt_linear_row_scratch(out);
+    if (scratch > b->out->row_scratch)
+        b->out->row_scratch = scratch;
+}
+
+void vt_bind_finish_packed(vt_binder *b, vt_packed *out) {
+    if (!b->status)
+        b->status = vt_backend_finish(out, b->err);
 }
 
 void vt_bind_pack_floats(vt_binder *b, vt_packed *out, size_t row, const float *weight,

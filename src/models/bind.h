@@ -11,6 +11,7 @@
 #ifndef VT_MODELS_BIND_H
 #define VT_MODELS_BIND_H
 
+#include "kernels/backend.h"
 #include "models/weights.h"
 
 enum { VT_MAX_TENSOR_NAME = 256 };
@@ -22,13 +23,15 @@ typedef struct vt_binder {
     const vt_kernels *kernels;
     vt_pool *pool; /* that packing is shared out over */
     vt_precision precision;
+    vt_backend_choice backend;
     const vt_family *family;
     const vt_tensor_name *names;      /* of the tower that is bound */
     const vt_encoder_config *encoder; /* likewise */
     const char *prefix;               /* what '@' stands for */
     const vt_lora *lora;              /* of the tower that is bound; NULL: it has none */
     bool norm_bias;                   /* this tower's norms have biases */
-    bool in_block; /* what is bound belongs to a block: INT8 is for those alone */
+    bool in_block; /* what is bound belongs to a block: INT8 and backends are for those alone */
+    size_t split;  /* rows of a matrix that are asked for apart from the others; 0: none */
     vt_error *err;
     vt_status status;
 } vt_binder;
@@ -70,13 +73,16 @@ void vt_bind_norm_if_any(vt_binder *b, vt_norm *out, vt_part part, size_t block,
 /* What a tensor's weight is kept as, and a weight that was computed, for NULL. */
 vt_storage vt_bind_storage(const vt_binder *b, const vt_tensor *tensor);
 
-/* An n x k matrix without values, and a tensor packed into its rows [row, row + rows). Where the
- * checkpoint is packed already, the matrix is its next one, and packing does nothing. */
+/* An n x k matrix without values, a tensor packed into its rows [row, row + rows), and the end of
+ * packing. Where the checkpoint is packed already, the matrix is its next one, and packing does
+ * nothing. */
 void vt_bind_create_packed(vt_binder *b, vt_packed *out, vt_storage storage, size_t n, size_t k);
 void vt_bind_pack(vt_binder *b, vt_packed *out, size_t row, size_t rows, const vt_tensor *tensor,
                   const size_t *shape, size_t ndim);
 
-/* The same from W[rows][k] in memory. */
+void vt_bind_finish_packed(vt_binder *b, vt_packed *out);
+
+/* vt_bind_pack from W[rows][k] in memory. */
 void vt_bind_pack_floats(vt_binder *b, vt_packed *out, size_t row, const float *weight,
                          size_t rows);
 

@@ -73,6 +73,9 @@ static void bind_split_bias(vt_binder *b, vt_dense *out, size_t block) {
 }
 
 static void bind_qkv(vt_binder *b, vt_dense *out, size_t block) {
+    /* The last block may ask for q of some rows, and for k and v of all. */
+    if (block + 1 == b->encoder->depth)
+        b->split = b->encoder->attention.num_heads * b->encoder->attention.head_dim;
     if (vt_bind_any_block_has(b, VT_PART_Q, ".weight"))
         bind_split_qkv(b, out, block);
     else if (b->family->qkv_layout == VT_QKV_BY_HEAD)
@@ -80,6 +83,7 @@ static void bind_qkv(vt_binder *b, vt_dense *out, size_t block) {
     else
         vt_bind_block_dense(b, out, VT_PART_QKV, block, vt_encoder_qkv_width(b->encoder),
                             b->encoder->width);
+    b->split = 0;
     if (vt_bind_any_block_has(b, VT_PART_Q_BIAS, ""))
         bind_split_bias(b, out, block);
 }
@@ -140,6 +144,10 @@ static void bind_block(vt_binder *b, vt_block *out, size_t block) {
     bind_mlp(b, &out->mlp, block);
     if (vt_bind_any_block_has(b, VT_PART_SCALE2, ""))
         out->scale2 = vt_bind_vector(b, VT_PART_SCALE2, block, "", width);
+    vt_packed *const matrices[] = {&out->qkv.weight, &out->proj.weight, &out->mlp.fc1.weight,
+                                   &out->mlp.fc2.weight};
+    for (size_t i = 0; i < sizeof matrices / sizeof matrices[0]; i++)
+        vt_bind_finish_packed(b, matrices[i]);
 }
 
 vt_block *vt_bind_blocks(vt_binder *b) {
@@ -152,7 +160,9 @@ vt_block *vt_bind_blocks(vt_binder *b) {
     const vt_tensor *first = vt_bind_require(b, VT_PART_FC2, 0, ".weight");
     if (first)
         b->out->dtype = first->dtype;
-    if (!b->status)
+    if (!b->status) {
         b->out->storage = blocks[0].mlp.fc2.weight.storage;
+        b->out->backend = blocks[0].mlp.fc2.weight.backend;
+    }
     return blocks;
 }

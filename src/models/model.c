@@ -48,16 +48,19 @@ static vt_status override_rope(vt_text_config *text, const char *scaling, vt_err
 
 /* With threads of its own, which end with it. */
 static vt_status bind_weights(vt_model *model, const vt_model_options *options, vt_error *err) {
+    vt_backend_choice backend;
     vt_pool *pool = NULL;
     vt_status status = vt_precision_parse(&model->precision, options->precision, err);
     if (!status)
         status =
             vt_pack_settle(model->checkpoint, options, &model->kernels, &model->precision, err);
     if (!status)
+        status = vt_backend_parse(&backend, options->backend, err);
+    if (!status)
         status = vt_pool_create(&pool, options->num_threads, err);
     if (!status)
         status = vt_weights_bind(&model->weights, &model->config, model->family, model->checkpoint,
-                                 model->kernels, model->precision, pool, err);
+                                 model->kernels, model->precision, &backend, pool, err);
     vt_pool_destroy(pool);
     return status;
 }
@@ -231,6 +234,7 @@ void vt_model_describe(vt_model_info *out, const vt_model *model) {
         .architecture = config->architecture,
         .weights = vt_dtype_name(model->weights.dtype),
         .kernels = model->kernels->name,
+        .backend = vt_backend_name(model->weights.backend),
         .precision = vt_storage_name(model->weights.storage),
         .num_classes = config->num_classes,
         .num_parameters = model->weights.num_parameters,

@@ -84,7 +84,7 @@ vt_status vt_session_forward_naflex(vt_session *session, const float *const *pix
                                     const size_t *heights, const size_t *widths, size_t count,
                                     vt_error *err) {
     const vt_model *model = session->model;
-    const vt_compute compute = {model->kernels, session->pool, session->vision.buffers.rounded};
+    const vt_compute compute = vt_session_compute(session, session->vision.buffers.rounded);
     vt_vision_pass *pass = &session->vision;
     size_t width = model->config.vision.encoder.width, patch = model->config.vision.run_patch_size;
     size_t budget = pass->shape.num_patches;
@@ -103,5 +103,5 @@ vt_status vt_session_forward_naflex(vt_session *session, const float *const *pix
                               pass->buffers.columns);
     vt_vision_tell_tokens(session, "embeddings", pass->buffers.x, budget);
     vt_vision_finish(session);
-    return VT_OK;
+    return vt_session_status(session, err);
 }

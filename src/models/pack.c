@@ -10,8 +10,12 @@
 #include "base/error.h"
 #include "base/memory.h"
 
-static const vt_int8_kernels *int8_kernels(const vt_weights *weights, const vt_kernels *kernels) {
-    return weights->int8_k ? vt_int8_kernels_for(kernels) : NULL;
+/* The integer kernels' name; NULL where no matrix is INT8. */
+static const char *int8_name(const vt_weights *weights) {
+    for (size_t i = 0; i < weights->num_matrices; i++)
+        if (weights->matrices[i].packed.int8)
+            return weights->matrices[i].packed.int8->name;
+    return NULL;
 }
 
 /* The checkpoint's tensors, without the data of those that were only packed. */
@@ -31,16 +35,18 @@ static vt_tensor *list_tensors(const vt_model *model, size_t *count) {
 
 vt_status vt_model_pack(const vt_model *model, const char *path, vt_error *err) {
     const vt_weights *weights = &model->weights;
-    const vt_int8_kernels *int8 = int8_kernels(weights, model->kernels);
     const vt_packing packing = {.kernels = model->kernels->name,
-                                .int8 = int8 ? int8->name : NULL,
+                                .int8 = int8_name(weights),
                                 .precision = vt_precision_name(model->precision)};
     size_t count;
+    if (weights->backend)
+        return vt_fail(err, VT_ERR_UNSUPPORTED, "%s: only the native backend's matrices are packed",
+                       path);
     vt_tensor *tensors = list_tensors(model, &count);
     vt_tensor *panels = vt_calloc(weights->num_matrices, sizeof *panels);
     for (size_t i = 0; panels && i < weights->num_matrices; i++)
-        panels[i] =
-            (vt_tensor){.data = weights->matrices[i].memory, .size = weights->matrices[i].bytes};
+        panels[i] = (vt_tensor){.data = weights->matrices[i].packed.panels,
+                                .size = weights->matrices[i].packed.bytes};
     vt_status status = tensors && panels ? vt_packed_file_write(path, &packing, tensors, count,
                                                                 panels, weights->num_matrices, err)
                                          : vt_fail_memory(err, path, count * sizeof *tensors);
@@ -67,6 +73,10 @@ vt_status vt_pack_settle(const vt_checkpoint *checkpoint, const vt_model_options
                        "%s: packed for %s kernels and precision %s: open it without asking for "
                        "others, or pack it again",
                        path, packing->kernels, packing->precision ? packing->precision : "stored");
+    if (options->backend && strcmp(options->backend, "auto") != 0 &&
+        strcmp(options->backend, "native") != 0)
+        return vt_fail(err, VT_ERR_UNSUPPORTED, "%s: packed for the native backend, not for %.64s",
+                       path, options->backend);
     if (vt_kernels_select(kernels, packing->kernels, NULL))
         return vt_fail(
             err, VT_ERR_UNSUPPORTED,

@@ -102,10 +102,21 @@ float *vt_take_floats(vt_arena *arena, size_t rows, size_t columns) {
 
 void *vt_take_rounded(vt_arena *arena, const vt_weights *weights, size_t rows) {
     size_t bytes = 0;
-    if (!vt_linear_scratch(weights->int8_k ? VT_STORE_INT8 : VT_STORE_F32, rows, weights->int8_k,
-                           &bytes))
+    if (!vt_mul_size(rows, weights->row_scratch, &bytes))
         arena->overflow = true;
     return vt_arena_take(arena, bytes, 1);
+}
+
+vt_compute vt_session_compute(vt_session *session, void *scratch) {
+    return (vt_compute){session->model->kernels, session->pool, scratch, &session->status};
+}
+
+vt_status vt_session_status(vt_session *session, vt_error *err) {
+    vt_status status = session->status;
+    session->status = VT_OK;
+    return status ? vt_fail(err, status, "%s could not multiply: out of memory, most likely",
+                            vt_backend_name(session->model->weights.backend))
+                  : VT_OK;
 }
 
 void vt_normalize_rows(const vt_kernels *kernels, float *rows, size_t count, size_t n) {

@@ -24,7 +24,7 @@ typedef struct vt_vision_buffers {
     vt_encoder_workspace encoder;
     vt_pooler_workspace pooler;
     vt_merge merge; /* where tokens are merged */
-    void *rounded;  /* a layer's input in 8 bits, where weights are */
+    void *rounded;  /* a layer's input as vt_linear wants it (vt_linear_row_scratch) */
     float *pooled;  /* [batch][width] */
     float *head_in; /* [batch][head_blocks + 1][width]: class tokens, and a mean */
     float *embeds;  /* [batch][embed_dim] */
@@ -81,7 +81,7 @@ typedef struct vt_text_buffers {
     float *x; /* [batch * tokens][width], the residual stream, then hidden */
     float *rope_cos, *rope_sin, *local_cos, *local_sin; /* [tokens][pairs] */
     vt_encoder_workspace encoder;
-    void *rounded;  /* a layer's input in 8 bits, where weights are */
+    void *rounded;  /* a layer's input as vt_linear wants it (vt_linear_row_scratch) */
     float *pooled;  /* [batch][pooled width] */
     float *undense; /* [batch][width]: what the pooler's linear layer takes */
     float *embeds;  /* [batch][embed_dim] */
@@ -116,6 +116,7 @@ struct vt_session {
     bool owns_pool;
     vt_vision_pass vision;
     vt_text_pass text;
+    vt_status status; /* of a pass's layers so far */
     vt_stage_fn on_stage;
     void *stage_user;
 };
@@ -124,11 +125,14 @@ struct vt_session {
 void vt_session_tell(const vt_session *session, const char *name, const float *data, size_t count,
                      size_t rows, size_t columns);
 
+/* What a pass runs its layers on; and, at its end, whether they all could be computed. */
+vt_compute vt_session_compute(vt_session *session, void *scratch);
+vt_status vt_session_status(vt_session *session, vt_error *err);
+
 /* rows[count][n] scaled to length 1 each. */
 void vt_normalize_rows(const vt_kernels *kernels, float *rows, size_t count, size_t n);
 
-/* What linear layers over `rows` tokens need beside their operands; NULL where there are no INT8
- * weights. */
+/* What linear layers over `rows` tokens need beside their operands; NULL where that is nothing. */
 void *vt_take_rounded(vt_arena *arena, const vt_weights *weights, size_t rows);
 
 /* An arena's floats, rows times columns; sets overflow when that does not fit. */

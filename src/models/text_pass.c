@@ -348,8 +348,7 @@ vt_status vt_session_forward_text(vt_session *session, const int64_t *ids, const
                                    count * tokens, err);
     if (status)
         return status;
-    const vt_compute compute = {session->model->kernels, session->pool,
-                                session->text.buffers.rounded};
+    const vt_compute compute = vt_session_compute(session, session->text.buffers.rounded);
     session->text.count = count;
     session->text.length = tokens;
     embed(session, &compute, ids, 0);
@@ -357,7 +356,7 @@ vt_status vt_session_forward_text(vt_session *session, const int64_t *ids, const
     predict(session, &compute);
     pool(session, &compute, ids, mask);
     project(session, &compute);
-    return VT_OK;
+    return vt_session_status(session, err);
 }
 
 vt_status vt_session_step(vt_session *session, const int64_t *ids, size_t tokens, vt_error *err) {
@@ -376,14 +375,13 @@ vt_status vt_session_step(vt_session *session, const int64_t *ids, size_t tokens
         status = vt_fail(err, VT_ERR_LIMIT, "the cache of %zu tokens is full", cache->capacity);
     if (status)
         return status;
-    const vt_compute compute = {session->model->kernels, session->pool,
-                                session->text.buffers.rounded};
+    const vt_compute compute = vt_session_compute(session, session->text.buffers.rounded);
     pass->count = 1;
     pass->length = tokens;
     embed(session, &compute, ids, first);
     encode(session, &compute, NULL, cache, first);
     predict(session, &compute);
-    return VT_OK;
+    return vt_session_status(session, err);
 }
 
 void vt_session_set_token_types(vt_session *session, const int64_t *types) {

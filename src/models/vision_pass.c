@@ -394,7 +394,7 @@ static void project(vt_session *session, const vt_compute *compute) {
 void vt_vision_finish(vt_session *session) {
     const vt_model *model = session->model;
     vt_vision_buffers *b = &session->vision.buffers;
-    const vt_compute compute = {model->kernels, session->pool, session->vision.buffers.rounded};
+    const vt_compute compute = vt_session_compute(session, session->vision.buffers.rounded);
     size_t count = session->vision.count;
     encode(session, &compute);
     const vt_token_sizes sizes = {b->merge.size, b->merge.log_size};
@@ -418,12 +418,12 @@ vt_status vt_session_forward(vt_session *session, const float *pixels, size_t co
         session->vision.shape.grid_h * session->vision.shape.grid_w)
         return vt_fail(err, VT_ERR_UNSUPPORTED,
                        "a session for pictures of any aspect takes them one size each");
-    const vt_compute compute = {model->kernels, session->pool, session->vision.buffers.rounded};
+    const vt_compute compute = vt_session_compute(session, session->vision.buffers.rounded);
     session->vision.count = count;
     session->vision.mask = NULL;
     embed(session, &compute, pixels);
     vt_vision_finish(session);
-    return VT_OK;
+    return vt_session_status(session, err);
 }
 
 const float *vt_session_logits(const vt_session *session) {

@@ -372,16 +372,37 @@ const char *vt_storage_name(vt_storage storage) {
     return names[storage];
 }
 
+/* Whether the backend, if one is named, multiplies matrices of the precision, if one is. */
+static vt_status check_backend(const vt_backend_choice *backend, vt_precision precision,
+                               vt_error *err) {
+    static const vt_storage storages[] = {
+        [VT_PRECISION_F32] = VT_STORE_F32,
+        [VT_PRECISION_F16] = VT_STORE_F16,
+        [VT_PRECISION_BF16] = VT_STORE_BF16,
+        [VT_PRECISION_INT8] = VT_STORE_INT8,
+    };
+    if (!backend->named || precision == VT_PRECISION_STORED ||
+        backend->named->takes(storages[precision]))
+        return VT_OK;
+    return vt_fail(err, VT_ERR_UNSUPPORTED, "backend %s does not multiply matrices in %s",
+                   backend->named->name, vt_storage_name(storages[precision]));
+}
+
 vt_status vt_weights_bind(vt_weights *out, const vt_config *config, const vt_family *family,
                           const vt_checkpoint *checkpoint, const vt_kernels *kernels,
-                          vt_precision precision, vt_pool *pool, vt_error *err) {
+                          vt_precision precision, const vt_backend_choice *backend, vt_pool *pool,
+                          vt_error *err) {
     *out = (vt_weights){0};
+    vt_status status = check_backend(backend, precision, err);
+    if (status)
+        return status;
     vt_binder b = {
         .out = out,
         .checkpoint = checkpoint,
         .kernels = kernels,
         .pool = pool,
         .precision = precision,
+        .backend = *backend,
         .family = family,
         .err = err,
     };
@@ -405,7 +426,7 @@ void vt_weights_free(vt_weights *weights) {
         vt_free(weights->owned[i]);
     for (size_t i = 0; i < weights->num_matrices; i++)
         if (weights->matrices[i].owned)
-            vt_free(weights->matrices[i].memory);
+            vt_packed_free(&weights->matrices[i].packed);
     vt_free(weights->matrices);
     vt_free(weights->owned);
     *weights = (vt_weights){0};

@@ -6,6 +6,7 @@
 #ifndef VT_MODELS_WEIGHTS_H
 #define VT_MODELS_WEIGHTS_H
 
+#include "kernels/backend.h"
 #include "models/family.h"
 #include "nn/patch_embed.h"
 
@@ -49,10 +50,9 @@ vt_status vt_precision_parse(vt_precision *out, const char *name, vt_error *err)
 const char *vt_precision_name(vt_precision precision); /* NULL for VT_PRECISION_STORED */
 const char *vt_storage_name(vt_storage storage);
 
-/* A packed matrix's memory. */
+/* A matrix: a copy of what a layer has, for whoever frees or packs it. */
 typedef struct vt_matrix {
-    void *memory;
-    size_t bytes;
+    vt_packed packed;
     bool owned; /* false: part of a packed file */
 } vt_matrix;
 
@@ -67,23 +67,26 @@ typedef struct vt_weights {
     /* What is owned, and what became of the checkpoint. */
     void **owned;
     size_t num_owned, owned_capacity;
-    size_t bytes;          /* of all of the above */
-    size_t int8_k;         /* columns of the widest INT8 matrix */
+    size_t bytes;          /* of all of the above and below */
+    size_t row_scratch;    /* the most that vt_linear wants for a row of X */
     size_t num_parameters; /* elements of the tensors that were bound */
     bool *used;            /* [tensors of the checkpoint] */
     bool *loaded;          /* likewise: its values were read, not only packed */
     vt_matrix *matrices;   /* in the order of binding */
     size_t num_matrices, matrix_capacity;
-    vt_dtype dtype;     /* of a block's matrix in the checkpoint */
-    vt_storage storage; /* what it is kept as */
+    vt_dtype dtype;            /* of a block's matrix in the checkpoint */
+    vt_storage storage;        /* what it is kept as */
+    const vt_backend *backend; /* who multiplies it */
 } vt_weights;
 
-/* Binds every part that the configuration calls for, packing over the pool. A missing tensor, a
+/* Binds every part that the configuration calls for, packing over the pool; a backend is for the
+ * matrices of blocks. A missing tensor, a
  * wrong shape or a type that is not float is an error that names file and tensor. On failure *out
  * holds nothing. */
 vt_status vt_weights_bind(vt_weights *out, const vt_config *config, const vt_family *family,
                           const vt_checkpoint *checkpoint, const vt_kernels *kernels,
-                          vt_precision precision, vt_pool *pool, vt_error *err);
+                          vt_precision precision, const vt_backend_choice *backend, vt_pool *pool,
+                          vt_error *err);
 void vt_weights_free(vt_weights *weights);
 
 /* Tells `log` of each tensor that the family does not know. */

@@ -3,11 +3,18 @@
 
 #include <string.h>
 
+static void forward(const vt_compute *compute, const vt_dense *dense, const vt_linear_args *args,
+                    const vt_epilogue *epilogue) {
+    vt_status status = vt_linear(compute->kernels, compute->pool, &dense->weight, args, epilogue);
+    if (status && compute->status)
+        *compute->status = status;
+}
+
 void vt_dense_forward(const vt_compute *compute, const vt_dense *dense, float *y, size_t ldy,
                       const float *x, size_t ldx, size_t rows, vt_epilogue epilogue) {
     epilogue.bias = dense->bias;
     vt_linear_args args = {y, ldy, x, ldx, rows, 0, 0, compute->scratch};
-    vt_linear(compute->kernels, compute->pool, &dense->weight, &args, &epilogue);
+    forward(compute, dense, &args, &epilogue);
 }
 
 void vt_dense_forward_columns(const vt_compute *compute, const vt_dense *dense, size_t first,
@@ -15,7 +22,7 @@ void vt_dense_forward_columns(const vt_compute *compute, const vt_dense *dense, 
                               size_t rows) {
     vt_epilogue epilogue = {.bias = dense->bias ? dense->bias + first : NULL};
     vt_linear_args args = {y, ldy, x, ldx, rows, first, count, compute->scratch};
-    vt_linear(compute->kernels, compute->pool, &dense->weight, &args, &epilogue);
+    forward(compute, dense, &args, &epilogue);
 }
 
 /* A task takes a few rows: enough to outweigh handing it out, few enough to balance. */

@@ -27,8 +27,9 @@ typedef struct vt_norm {
 /* What a layer runs on. */
 typedef struct vt_compute {
     const vt_kernels *kernels;
-    vt_pool *pool; /* NULL: the caller's thread */
-    void *scratch; /* vt_linear_scratch of the largest INT8 layer that is run; else NULL */
+    vt_pool *pool;     /* NULL: the caller's thread */
+    void *scratch;     /* the largest vt_linear_row_scratch for each row of x */
+    vt_status *status; /* set when a backend fails; NULL: it is not asked for */
 } vt_compute;
 
 /* y[rows] = dense(x[rows]), then the rest of the epilogue (its bias is ignored, the layer's is

@@ -22,6 +22,8 @@ static void gate_task(void *context, size_t row, size_t thread) {
 void vt_mlp_forward(const vt_compute *compute, const vt_mlp *mlp, float *y, size_t ldy,
                     const float *x, size_t ldx, size_t rows, float *hidden, vt_epilogue epilogue) {
     size_t dim = mlp->fc2.weight.k, ld = vt_mlp_hidden_ld(dim, mlp->gated);
+    if (mlp->fc1.weight.backend) /* reads rows that are adjacent best */
+        ld = mlp->gated ? 2 * dim : dim;
     vt_epilogue act = {.act = mlp->gated ? VT_ACT_NONE : mlp->activation};
     vt_dense_forward(compute, &mlp->fc1, hidden, ld, x, ldx, rows, act);
     if (mlp->gated) {
