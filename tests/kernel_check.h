@@ -19,7 +19,7 @@
 
 #include "kernels/kernels.h"
 
-static const vt_kernels *table_at(size_t index) {
+static inline const vt_kernels *table_at(size_t index) {
     const vt_kernels *kernels = vt_kernels_at(index);
     if (kernels)
         print_message("  %s\n", kernels->name);

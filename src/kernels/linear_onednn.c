@@ -6,7 +6,7 @@
  *     F32     X as it is, or copied so that its rows are adjacent
  *     BF16    X rounded to BF16; sums in F32
  *     INT8    X rounded to 8 bits by row, as for our own kernels; integers, then our epilogue: the
- *             same result bit for bit
+ *             same result bit for bit (a split at an odd column may show in a last bit before it)
  *
  * With F32 and BF16 oneDNN applies the epilogue while it stores Y: bias, activation, LayerScale and
  * residual are its "post-ops". (A scale for each row of X, which 8 bits need, is not among those of
