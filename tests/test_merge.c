@@ -134,7 +134,7 @@ static size_t run_merge(const fixture *f, const vt_kernels *kernels, size_t thre
     float *spare = malloc(rows * WIDTH * sizeof *spare);
     assert_non_null(spare);
     expect_ok(vt_pool_create(&pool, threads, &err), &err);
-    const vt_compute compute = {kernels, pool, NULL};
+    const vt_compute compute = {.kernels = kernels, .pool = pool};
     vt_merge_begin(&merge, rows);
     memcpy(merge.size, f->size, rows * sizeof *f->size);
     memcpy(x, f->x, rows * WIDTH * sizeof *x);

@@ -12,18 +12,22 @@
  * residual are its "post-ops". (A scale for each row of X, which 8 bits need, is not among those of
  * oneDNN 2.)
  *
- * A primitive is compiled for one shape, leading dimensions, epilogue and number of threads. Each
- * matrix keeps those it was last asked for. One is used by one thread at a time: it owns memory
- * objects and a scratchpad. Our allocator sees none of that, and oneDNN's only what a new shape
- * takes.
+ * Threads are the pool's: each takes its share of X's rows to a oneDNN that uses one thread.
+ * OpenMP's, which Debian's build would use, spin for milliseconds after each product on the
+ * processors that the pool's then wait for (docs/SPEED.md). A build on TBB can't be told from C and
+ * adds its own.
  *
- * Threads are oneDNN's. A build of it on OpenMP, as Debian's, is told to use as many as the pool
- * has; others use what they like. oneDNN may cut k differently for other numbers of rows or
- * threads: bits are the same only for the same of both.
+ * A primitive is compiled for one shape, leading dimensions and epilogue. Each matrix keeps those
+ * it was last asked for. One is used by one thread at a time: it owns memory objects and a
+ * scratchpad. Our allocator sees none of that, and oneDNN's only what a new shape takes.
+ *
+ * oneDNN may cut k differently for other numbers of rows, and so, in F32 and BF16, bits are the
+ * same only for the same rows and threads.
  */
 #include "kernels/onednn.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <string.h>
 #if defined(_OPENMP)
 #include <omp.h>
@@ -35,16 +39,18 @@
 
 enum {
     TYPICAL_ROWS = 256, /* that the layout is asked for */
-    MAX_PRIMITIVES = 16,
+    MAX_PRIMITIVES =
+        64, /* threads that share a matrix, times their shapes; more wait or recompile */
     MAX_PARTS = 2,
     MAX_ARGUMENTS = 5, /* X, W, Y, bias, scale */
-    ROWS_A_TASK = 8,
-    STRIP = 512, /* columns that are dequantized at a time */
+    ROWS_A_TASK = 8,   /* that are copied */
+    MIN_ROWS = 16,     /* that are multiplied: AMX has no lower tiles */
+    STRIP = 512,       /* columns that are dequantized at a time */
 };
 
 /* What a primitive is compiled for. */
 typedef struct primitive_key {
-    size_t m, ldx, ldy, num_threads;
+    size_t m, ldx, ldy;
     vt_activation act;
     bool has_bias, has_scale, has_residual;
 } primitive_key;
@@ -112,7 +118,7 @@ static void make_engine(void) {
 
 /* ---- threads ------------------------------------------------------------------------------- */
 
-/* Sets how many threads this thread's next primitives use; returns how many it was. */
+/* Sets how many threads OpenMP gives to what the calling thread runs; returns how many it was. */
 static size_t use_threads(size_t num_threads) {
 #if DNNL_CPU_THREADING_RUNTIME == DNNL_RUNTIME_OMP && defined(_OPENMP)
     int before = omp_get_max_threads();
@@ -243,9 +249,9 @@ static dnnl_status_t create_primitive(primitive *p, const vt_packed *weight,
 }
 
 static bool same_key(const primitive_key *a, const primitive_key *b) {
-    return a->m == b->m && a->ldx == b->ldx && a->ldy == b->ldy &&
-           a->num_threads == b->num_threads && a->act == b->act && a->has_bias == b->has_bias &&
-           a->has_scale == b->has_scale && a->has_residual == b->has_residual;
+    return a->m == b->m && a->ldx == b->ldx && a->ldy == b->ldy && a->act == b->act &&
+           a->has_bias == b->has_bias && a->has_scale == b->has_scale &&
+           a->has_residual == b->has_residual;
 }
 
 /* One of that key that nobody uses; else the place of the one that was used longest ago; NULL when
@@ -459,6 +465,7 @@ static vt_status finish(vt_packed *packed, vt_error *err) {
     onednn_weight *state = packed->state;
     size_t k = packed->k, row_bytes = k * element_size(packed->storage);
     dnnl_status_t status = dnnl_success;
+    size_t before = use_threads(1);
     for (size_t i = 0; i < state->num_parts && !status; i++) {
         const weight_part *part = &state->parts[i];
         const dnnl_dims_t dims = {(dnnl_dim_t)k, (dnnl_dim_t)part->n};
@@ -470,6 +477,7 @@ static vt_status finish(vt_packed *packed, vt_error *err) {
                              (unsigned char *)state->staged + part->first * row_bytes);
         onednn_free_layout(&staged);
     }
+    use_threads(before);
     vt_free(state->staged);
     state->staged = NULL;
     return status ? failed(err, status, packed) : VT_OK;
@@ -501,22 +509,29 @@ typedef struct onednn_job {
     const void *x;       /* as oneDNN reads it */
     size_t ldx;
     vt_rounded rounded; /* INT8 */
-    /* That of one part: [m][part->n]. */
-    const weight_part *part;
-    void *product;
+    void *product;      /* of a part, [m][part->n], where it is not Y itself */
+    /* Of the part that is multiplied: */
+    weight_part *part;
+    primitive_key key; /* m aside */
+    void *y;
+    size_t shares;
+    atomic_int status; /* a dnnl_status_t */
 } onednn_job;
 
-/* y = X W^T of one part, and the epilogue that the key asks for. */
-static dnnl_status_t multiply(const onednn_job *job, weight_part *part, const primitive_key *key,
-                              void *y) {
-    primitive *p = acquire(job->weight, part, key);
+/* One share of X's rows. Real numbers and integers are 4 bytes each. */
+static dnnl_status_t multiply_rows(const onednn_job *job, size_t first, size_t rows) {
+    primitive_key key = job->key;
+    key.m = rows;
+    primitive *p = acquire(job->weight, job->part, &key);
     if (!p)
         return dnnl_out_of_memory;
-    const void *operands[MAX_ARGUMENTS] = {job->x, part->data, y};
+    const void *operands[MAX_ARGUMENTS] = {
+        (const unsigned char *)job->x + first * job->ldx * element_size(job->weight->storage),
+        job->part->data, (float *)job->y + first * key.ldy};
     size_t count = 3;
-    if (key->has_bias)
+    if (key.has_bias)
         operands[count++] = job->epilogue->bias;
-    if (key->has_scale)
+    if (key.has_scale)
         operands[count++] = job->epilogue->scale;
     dnnl_status_t status = dnnl_success;
     for (size_t i = 0; i < count && !status; i++)
@@ -529,15 +544,34 @@ static dnnl_status_t multiply(const onednn_job *job, weight_part *part, const pr
     return status;
 }
 
+static void multiply_task(void *context, size_t task, size_t thread) {
+    (void)thread;
+    onednn_job *job = context;
+    size_t m = job->args->m, first = m * task / job->shares, past = m * (task + 1) / job->shares;
+    size_t before = use_threads(1);
+    dnnl_status_t status = multiply_rows(job, first, past - first);
+    use_threads(before);
+    if (status)
+        atomic_store(&job->status, (int)status);
+}
+
+/* y = X W^T of one part, and the epilogue that the key asks for. */
+static void multiply(onednn_job *job, weight_part *part, const primitive_key *key, void *y) {
+    size_t threads = vt_pool_size(job->pool), most = (job->args->m + MIN_ROWS - 1) / MIN_ROWS;
+    job->part = part;
+    job->key = *key;
+    job->y = y;
+    job->shares = threads < most ? threads : most;
+    vt_pool_run(job->pool, multiply_task, job, job->shares);
+}
+
 /* The whole matrix, straight into Y. What oneDNN adds must be there. */
-static dnnl_status_t multiply_fused(const onednn_job *job, weight_part *part) {
+static void multiply_fused(onednn_job *job, weight_part *part) {
     const vt_linear_args *args = job->args;
     const vt_epilogue *ep = job->epilogue;
     const primitive_key key = {
-        .m = args->m,
         .ldx = job->ldx,
         .ldy = args->ldy,
-        .num_threads = vt_pool_size(job->pool),
         .act = ep->act,
         .has_bias = ep->bias,
         .has_scale = ep->scale,
@@ -547,7 +581,7 @@ static dnnl_status_t multiply_fused(const onednn_job *job, weight_part *part) {
         for (size_t r = 0; r < args->m; r++)
             memcpy(args->y + r * args->ldy, ep->residual + r * args->ldy,
                    job->count * sizeof *args->y);
-    return multiply(job, part, &key, args->y);
+    multiply(job, part, &key, args->y);
 }
 
 /* Columns of one row of Y from their products. */
@@ -579,18 +613,10 @@ static void store_task(void *context, size_t task, size_t thread) {
 }
 
 /* One part, by way of the scratch memory. */
-static dnnl_status_t multiply_part(onednn_job *job, weight_part *part) {
-    const primitive_key key = {
-        .m = job->args->m,
-        .ldx = job->ldx,
-        .ldy = part->n,
-        .num_threads = vt_pool_size(job->pool),
-    };
-    dnnl_status_t status = multiply(job, part, &key, job->product);
-    job->part = part;
-    if (!status)
-        vt_pool_run(job->pool, store_task, job, (job->args->m + ROWS_A_TASK - 1) / ROWS_A_TASK);
-    return status;
+static void multiply_part(onednn_job *job, weight_part *part) {
+    const primitive_key key = {.ldx = job->ldx, .ldy = part->n};
+    multiply(job, part, &key, job->product);
+    vt_pool_run(job->pool, store_task, job, (job->args->m + ROWS_A_TASK - 1) / ROWS_A_TASK);
 }
 
 /* Rows of X, adjacent, in the type that W has. */
@@ -637,15 +663,17 @@ static vt_status linear(const vt_kernels *kernels, vt_pool *pool, const vt_packe
         .first = args->first,
         .count = args->count ? args->count : weight->n,
     };
-    dnnl_status_t status = dnnl_success;
-    size_t before = use_threads(vt_pool_size(pool));
     prepare(&job);
-    for (size_t i = 0; i < state->num_parts && !status; i++) {
+    for (size_t i = 0; i < state->num_parts; i++) {
         weight_part *part = &state->parts[i];
-        if (part->first >= job.first && part->first + part->n <= job.first + job.count)
-            status = has_product(weight) ? multiply_part(&job, part) : multiply_fused(&job, part);
+        if (part->first < job.first || part->first + part->n > job.first + job.count)
+            continue;
+        if (has_product(weight))
+            multiply_part(&job, part);
+        else
+            multiply_fused(&job, part);
     }
-    use_threads(before);
+    int status = atomic_load(&job.status);
     return status == dnnl_out_of_memory ? VT_ERR_MEMORY : status ? VT_ERR_INTERNAL : VT_OK;
 }
 

@@ -247,7 +247,7 @@ void vt_vision_tell_tokens(const vt_session *session, const char *name, const fl
 static void keep_class_tokens(const vt_session *session, size_t slot, const vt_norm *norm,
                               const float *x, size_t tokens) {
     const vt_model *model = session->model;
-    const vt_compute compute = {model->kernels, session->pool, NULL};
+    const vt_compute compute = {.kernels = model->kernels, .pool = session->pool};
     size_t width = model->config.vision.encoder.width, count = session->vision.count;
     size_t ld = tokens * width, head_ld = (model->config.head_blocks + 1) * width;
     float *out = session->vision.buffers.head_in + slot * width;
