@@ -201,7 +201,7 @@ typedef struct vt_model_options {
      * Other than with "int8" all is computed in F32. */
     const char *precision;
     /* Who multiplies the blocks' matrices: "native", "blas" (OpenBLAS, F32 alone), "onednn" (F32, BF16 and
-     * INT8), or "auto", as NULL, which goes by what the processor has; docs/DESIGN.md says how. A named one
+     * INT8), or "auto", as NULL, which goes by what the processor has (docs/DESIGN.md). A named one
      * that the library was built without, or that does not multiply in `precision`, is
      * VT_ERR_UNSUPPORTED. "onednn" rounds what it multiplies with BF16 matrices to BF16 too. */
     const char *backend;

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "kernels/kernels.h"
+#include "kernels/backend.h"
 #include "nn/bias.h"
 
 typedef struct golden_case {
@@ -152,12 +152,15 @@ static void fail_on_warning(void *user, const char *line) {
 }
 
 /* "input.24x36p6" is run with patches of 6, "input.24x36" with the model's own. */
-static vt_model *open_model(const char *name, const char *kernels, const char *size) {
+static vt_model *open_model(const char *name, const vt_kernels *kernels, const vt_backend *backend,
+                            const char *size) {
     const char *patch = strchr(size, 'p');
     vt_model *model;
     vt_error err = {0};
     vt_model_options options = VT_MODEL_OPTIONS_INIT;
-    options.kernels = kernels;
+    options.kernels = kernels ? kernels->name : NULL;
+    options.backend = vt_backend_name(backend);
+    options.precision = backend ? "f32" : NULL;
     options.patch_size = patch ? strtoul(patch + 1, NULL, 10) : 0;
     options.log = fail_on_warning;
     options.log_user = (void *)name;
@@ -165,7 +168,8 @@ static vt_model *open_model(const char *name, const char *kernels, const char *s
     return model;
 }
 
-/* Every input of the case, with every table of kernels that this processor has. */
+/* Every input of the case, with every table of kernels that this processor has, and with every
+ * backend that is compiled in. */
 static void run_case(const char *name, const json_t *tolerances) {
     size_t sizes = 0;
     golden_case c = {.name = name, .tolerances = tolerances};
@@ -175,14 +179,20 @@ static void run_case(const char *name, const json_t *tolerances) {
                                   data_path("golden", name, "expected.safetensors", NULL), &err),
               &err);
     c.expected = expected;
-    const vt_kernels *kernels;
-    for (size_t k = 0; (kernels = vt_kernels_at(k)) != NULL; k++) {
+    size_t num_tables = 0, num_backends = 0;
+    while (vt_kernels_at(num_tables))
+        num_tables++;
+    while (vt_backend_at(num_backends))
+        num_backends++;
+    for (size_t way = 0; way < num_tables + num_backends; way++) {
+        const vt_kernels *kernels = vt_kernels_at(way);
+        const vt_backend *backend = kernels ? NULL : vt_backend_at(way - num_tables);
         const vt_tensor *tensor;
         for (size_t i = 0; (tensor = vt_tensor_file_at(expected, i)) != NULL; i++) {
             if (strncmp(tensor->name, "input.", 6) != 0)
                 continue;
             snprintf(c.size, sizeof c.size, "%s", tensor->name + 6);
-            vt_model *model = open_model(name, kernels->name, c.size);
+            vt_model *model = open_model(name, kernels, backend, c.size);
             run_size(&c, model, tensor, 1 + sizes % 3);
             vt_model_close(model);
             sizes++;

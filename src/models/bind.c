@@ -379,6 +379,15 @@ vt_storage vt_bind_storage(const vt_binder *b, const vt_tensor *tensor) {
                                                                                   : storage;
 }
 
+/* Left to itself, oneDNN is for those who asked for the precision: it rounds activations to BF16
+ * too, which a checkpoint that is merely stored so does not ask for. */
+static const vt_backend *backend_for(const vt_binder *b, vt_storage storage) {
+    bool as_stored = b->precision == VT_PRECISION_STORED && storage != VT_STORE_F32;
+    if (!b->in_block || (b->backend.automatic && as_stored))
+        return NULL;
+    return vt_backend_for(&b->backend, b->kernels, storage);
+}
+
 static bool is_packed_already(const vt_binder *b) {
     return vt_checkpoint_packed(b->checkpoint) != NULL;
 }
@@ -421,9 +430,7 @@ void vt_bind_create_packed(vt_binder *b, vt_packed *out, vt_storage storage, siz
     if (is_packed_already(b))
         place_matrix(b, out, storage, n, k);
     else
-        b->status = vt_backend_create(
-            out, b->in_block ? vt_backend_for(&b->backend, b->kernels, storage) : NULL, b->kernels,
-            &spec, b->err);
+        b->status = vt_backend_create(out, backend_for(b, storage), b->kernels, &spec, b->err);
     if (b->status)
         return;
     b->out->bytes += out->bytes;
