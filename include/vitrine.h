@@ -198,7 +198,7 @@ typedef struct vt_model_options {
     const char *rope_scaling;
     /* What matrices are kept as: "f32", "f16", "bf16", or "int8" for those of the blocks, whose products are
      * then computed in integers (docs/SPEED.md says what that changes). NULL: as the checkpoint has them.
-     * Other than with "int8" all is computed in F32. */
+     * Other than with "int8", or a backend, all is computed in F32. */
     const char *precision;
     /* Who multiplies the blocks' matrices: "native", "blas" (OpenBLAS, F32 alone), "onednn" (F32, BF16 and
      * INT8), or "auto", as NULL, which goes by what the processor has (docs/DESIGN.md). A named one

@@ -398,6 +398,9 @@ static void test_model_errors(void **state) {
     command_run(&ran, NULL, "classify", "-mmodel", "--kernels=abacus", "cat.png", NULL);
     assert_ran(&ran, 2, "", NULL);
     assert_non_null(strstr(ran.err, "abacus"));
+    command_run(&ran, NULL, "classify", "-mmodel", "--backend=slide-rule", "cat.png", NULL);
+    assert_ran(&ran, 2, "", NULL);
+    assert_non_null(strstr(ran.err, "slide-rule"));
 }
 
 /* Without -m. */
