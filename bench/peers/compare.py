@@ -27,8 +27,8 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 OURS = "vitrine"
 REFERENCE = "torch"
 
-# What each engine is made of. Another precision of vitrine's goes here, as vitrine_peer's first argument.
-PRECISIONS = {OURS: "f32"}
+# What each engine is made of; of ours, vitrine_peer's first argument.
+PRECISIONS = {OURS: "f32", OURS + "-int8": "int8"}
 MODULES = {"torch": "torch", "torch-compile": "torch", "onnxruntime": "onnxruntime",
            "onnxruntime-int8": "onnxruntime", "openvino": "openvino", "opencv": "cv2"}
 

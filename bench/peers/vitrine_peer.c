@@ -2,7 +2,7 @@
  *
  * vitrine as one of the contenders of compare.py, which says what peer.py does:
  *
- *     vitrine_peer f32 FOLDER THREADS
+ *     vitrine_peer PRECISION FOLDER THREADS
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -29,12 +29,11 @@ static double now_ms(void) {
     return 1e3 * (double)t.tv_sec + 1e-6 * (double)t.tv_nsec;
 }
 
-/* The only precision there is; another would set the model's options. */
 static void open_model(peer *p, const char *precision, const char *folder) {
     vt_error err = {0};
-    if (strcmp(precision, "f32") != 0)
-        die("the precision must be f32");
-    if (vt_model_open(&p->model, folder, NULL, &err))
+    vt_model_options options = VT_MODEL_OPTIONS_INIT;
+    options.precision = precision;
+    if (vt_model_open(&p->model, folder, &options, &err))
         die(err.message);
 }
 
