@@ -388,6 +388,17 @@ vt_status vt_session_forward_naflex(vt_session *session, const float *const *pix
                                     const size_t *heights, const size_t *widths, size_t count,
                                     vt_error *err);
 
+/* ---- pictures of several sizes at once ---- */
+
+/* Runs `count` (1..batch) pictures, each pixels[i][3][heights[i]][widths[i]], whole patches: their tokens lie one
+ * after another and nothing is padded. No picture may have more patches than the session's size. Results are as
+ * of each picture alone. May allocate a position table the first time that it meets a size. VT_ERR_UNSUPPORTED
+ * for models with rotary positions or relative biases, NaFlex models, heads that read several blocks, and
+ * sessions that were created with `features` or `merge`; no stage is told before "pooled". */
+vt_status vt_session_forward_sizes(vt_session *session, const float *const *pixels,
+                                   const size_t *heights, const size_t *widths, size_t count,
+                                   vt_error *err);
+
 /* Results of the last forward pass, owned by the session and valid until the next. */
 const float *vt_session_logits(const vt_session *session); /* [count][num_classes]; NULL: no head */
 const float *vt_session_pooled(const vt_session *session); /* [count][pooled_width] */

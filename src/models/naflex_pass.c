@@ -95,6 +95,7 @@ vt_status vt_session_forward_naflex(vt_session *session, const float *const *pix
         return status;
     pass->count = count;
     pass->mask = pass->item_mask;
+    pass->lengths = NULL;
     vt_session_tell(session, "pos", pass->item_pos, count, budget, width);
     for (size_t i = 0; i < count; i++)
         vt_patch_embed_padded(&compute, &model->weights.vision.embed,

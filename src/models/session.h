@@ -42,10 +42,12 @@ typedef struct vt_vision_pass {
     vt_rope *ropes;      /* [depth], or NULL */
     vt_grid_bias *grid_biases; /* [depth], or NULL */
     const vt_attention_bias **biases;
-    float *bias_tables; /* [depth][rows][num_heads], resized */
-    size_t count;       /* pictures of the last forward pass */
-    size_t tokens;      /* of each that x holds after it */
-    bool features;      /* all tokens are wanted */
+    float *bias_tables;    /* [depth][rows][num_heads], resized */
+    size_t *item_tokens;   /* [batch] */
+    const size_t *lengths; /* item_tokens in a pass of pictures of several sizes, else NULL */
+    size_t count;          /* pictures of the last forward pass */
+    size_t tokens;         /* of each that x holds after it; 0: `lengths` has them */
+    bool features;         /* all tokens are wanted */
     void *block;
 } vt_vision_pass;
 
@@ -57,7 +59,8 @@ vt_status vt_vision_create(vt_vision_pass *out, const vt_model *model, const vt_
                            size_t num_threads, vt_error *err);
 void vt_vision_destroy(vt_vision_pass *pass);
 
-/* Everything after the embeddings, which are in buffers.x: blocks, pooling, head. */
+/* Everything after the embeddings, which are in buffers.x: blocks, pooling, head. With `lengths`
+ * nothing is told of what comes before the pooled vectors. */
 void vt_vision_finish(vt_session *session);
 
 /* How many of a picture's tokens a pass for its scores reads after the last block: the first so

@@ -77,6 +77,7 @@ static void carve(vt_vision_pass *out, vt_arena *arena, const vt_model *model,
         vt_merge_carve(&b->merge, arena, rows, vision->encoder.attention.head_dim);
     }
     b->rounded = vt_take_rounded(arena, &model->weights, rows);
+    out->item_tokens = vt_arena_take(arena, shape->batch, sizeof *out->item_tokens);
     b->pooled = vt_take_floats(arena, shape->batch, width);
     b->head_in = vt_take_floats(arena, config->head_blocks ? shape->batch : 0,
                                 (config->head_blocks + 1) * width);
@@ -307,25 +308,49 @@ static void encode(vt_session *session, const vt_compute *compute) {
     const vt_vision_config *config = &session->model->config.vision;
     const vt_vision_weights *weights = &session->model->weights.vision;
     vt_vision_buffers *b = &session->vision.buffers;
-    size_t width = config->encoder.width;
+    size_t width = config->encoder.width, count = session->vision.count;
+    const size_t *lengths = session->vision.lengths;
     const vt_encoder_pass pass = {
-        .batch = session->vision.count,
+        .batch = count,
         .tokens = session->vision.shape.num_tokens,
+        .lengths = lengths,
         .block_ropes = session->vision.ropes,
         .biases = session->vision.biases,
         .key_mask = session->vision.mask,
         .merge = session->vision.shape.merge ? &b->merge : NULL,
-        .keep = session->vision.features || session->on_stage
+        .keep = session->vision.features || (session->on_stage && !lengths)
                     ? 0
                     : vt_vision_tokens_read(&session->model->config),
-        .on_block = after_block,
+        .on_block = lengths ? NULL : after_block,
         .user = session,
     };
-    size_t tokens =
+    size_t rows =
         vt_encoder_forward(compute, &config->encoder, weights->blocks, &b->encoder, b->x, &pass);
-    session->vision.tokens = tokens;
-    vt_norm_forward(compute, &weights->norm, b->x, width, b->x, width, pass.batch * tokens, width);
-    vt_vision_tell_tokens(session, "features", b->x, tokens);
+    vt_norm_forward(compute, &weights->norm, b->x, width, b->x, width, rows, width);
+    session->vision.tokens = lengths && !pass.keep ? 0 : rows / count;
+    if (!lengths)
+        vt_vision_tell_tokens(session, "features", b->x, session->vision.tokens);
+}
+
+/* b->pooled from the tokens of each picture. */
+static void pool(vt_session *session, const vt_compute *compute) {
+    const vt_model *model = session->model;
+    const vt_pooler *pooler = &model->weights.vision.pooler;
+    vt_vision_pass *pass = &session->vision;
+    vt_vision_buffers *b = &pass->buffers;
+    size_t width = pooler->width, prefix = vt_config_num_prefix(&model->config.vision);
+    const vt_token_sizes sizes = {b->merge.size, b->merge.log_size};
+    if (pass->tokens) {
+        vt_pooler_forward(compute, pooler, &b->pooler, b->pooled, b->x, pass->mask,
+                          pass->shape.merge ? &sizes : NULL, pass->count, pass->tokens, prefix);
+        return;
+    }
+    const float *x = b->x;
+    for (size_t i = 0; i < pass->count; i++) {
+        vt_pooler_forward(compute, pooler, &b->pooler, b->pooled + i * width, x, NULL, NULL, 1,
+                          pass->lengths[i], prefix);
+        x += pass->lengths[i] * width;
+    }
 }
 
 /* DeiT: the class token's head and the distillation token's, averaged. */
@@ -397,10 +422,7 @@ void vt_vision_finish(vt_session *session) {
     const vt_compute compute = vt_session_compute(session, session->vision.buffers.rounded);
     size_t count = session->vision.count;
     encode(session, &compute);
-    const vt_token_sizes sizes = {b->merge.size, b->merge.log_size};
-    vt_pooler_forward(&compute, &model->weights.vision.pooler, &b->pooler, b->pooled, b->x,
-                      session->vision.mask, session->vision.shape.merge ? &sizes : NULL, count,
-                      session->vision.tokens, vt_config_num_prefix(&model->config.vision));
+    pool(session, &compute);
     vt_session_tell(session, "pooled", b->pooled, count, 0, model->config.vision.encoder.width);
     classify(session, &compute);
     project(session, &compute);
@@ -421,6 +443,7 @@ vt_status vt_session_forward(vt_session *session, const float *pixels, size_t co
     const vt_compute compute = vt_session_compute(session, session->vision.buffers.rounded);
     session->vision.count = count;
     session->vision.mask = NULL;
+    session->vision.lengths = NULL;
     embed(session, &compute, pixels);
     vt_vision_finish(session);
     return vt_session_status(session, err);

@@ -110,6 +110,22 @@ static void project_heads(const block_call *call, const float *in, size_t first,
         finish_heads(call, &call->block->k_norm, k, shape->num_kv_heads);
 }
 
+/* Items of different lengths, one by one. */
+static void attend_items(const block_call *call, const vt_attention_args *all) {
+    const vt_attention_shape *shape = &call->config->attention;
+    vt_attention_args args = *all;
+    args.batch = 1;
+    for (size_t item = 0; item < all->batch; item++) {
+        args.kv_tokens = call->pass->lengths[item];
+        args.q_tokens = call->has_keys ? call->tokens : args.kv_tokens;
+        vt_attention(call->compute, shape, &args, call->workspace->scratch);
+        args.q += args.q_tokens * args.q_ld;
+        args.out += args.q_tokens * args.out_ld;
+        args.k += args.kv_tokens * args.kv_ld;
+        args.v += args.kv_tokens * args.kv_ld;
+    }
+}
+
 /* workspace->normed[rows][q_width] = attention over the rows of `in`, before proj. */
 static void attend(const block_call *call, const float *in) {
     const vt_encoder_pass *pass = call->pass;
@@ -139,7 +155,10 @@ static void attend(const block_call *call, const float *in) {
     };
     if (pass->cache)
         use_cache(call, &args);
-    vt_attention(call->compute, shape, &args, call->workspace->scratch);
+    if (pass->lengths)
+        attend_items(call, &args);
+    else
+        vt_attention(call->compute, shape, &args, call->workspace->scratch);
     vt_norm_forward(call->compute, &block->attn_norm, out, call->q_width, out, call->q_width,
                     call->rows, call->q_width);
 }
@@ -221,14 +240,17 @@ static void block_forward(block_call *call, float *x) {
 }
 
 /* x[batch][tokens][width] closes up to x[batch][keep][width]. */
-static void keep_first(float *x, size_t batch, size_t tokens, size_t keep, size_t width) {
-    for (size_t item = 1; item < batch; item++)
-        memmove(x + item * keep * width, x + item * tokens * width, keep * width * sizeof *x);
+static void keep_first(float *x, const vt_encoder_pass *pass, size_t tokens, size_t width) {
+    size_t first = 0, keep = pass->keep;
+    for (size_t item = 0; item < pass->batch; item++) {
+        memmove(x + item * keep * width, x + first * width, keep * width * sizeof *x);
+        first += pass->lengths ? pass->lengths[item] : tokens;
+    }
 }
 
 /* A block of which the first `keep` tokens of each item are wanted: keys and values are computed
  * of all tokens, everything else of those few. */
-static void block_forward_few(block_call *call, float *x, size_t keep) {
+static void block_forward_few(block_call *call, float *x) {
     const vt_encoder_pass *pass = call->pass;
     const float *in = x;
     if (call->config->order == VT_NORM_FIRST) {
@@ -236,11 +258,18 @@ static void block_forward_few(block_call *call, float *x, size_t keep) {
         in = call->workspace->normed;
     }
     project_heads(call, in, call->q_width, 2 * call->kv_width);
-    keep_first(x, pass->batch, call->kv_tokens, keep, call->width);
+    keep_first(x, pass, call->kv_tokens, call->width);
     call->has_keys = true;
-    call->tokens = keep;
-    call->rows = pass->batch * keep;
+    call->tokens = pass->keep;
+    call->rows = pass->batch * pass->keep;
     block_forward(call, x);
+}
+
+static size_t count_rows(const vt_encoder_pass *pass) {
+    size_t rows = pass->lengths ? 0 : pass->batch * pass->tokens;
+    for (size_t item = 0; pass->lengths && item < pass->batch; item++)
+        rows += pass->lengths[item];
+    return rows;
 }
 
 /* Not where a block's halves run in parallel: the MLP, which comes first, uses the memory that keys
@@ -259,7 +288,7 @@ size_t vt_encoder_forward(const vt_compute *compute, const vt_encoder_config *co
         .config = config,
         .workspace = workspace,
         .pass = pass,
-        .rows = pass->batch * pass->tokens,
+        .rows = count_rows(pass),
         .tokens = pass->tokens,
         .width = config->width,
         .q_width = shape->num_heads * shape->head_dim,
@@ -273,7 +302,7 @@ size_t vt_encoder_forward(const vt_compute *compute, const vt_encoder_config *co
         call.index = i;
         call.kv_tokens = call.tokens;
         if (few && i + 1 == config->depth)
-            block_forward_few(&call, x, pass->keep);
+            block_forward_few(&call, x);
         else
             block_forward(&call, x);
         if (pass->on_block)
@@ -281,5 +310,5 @@ size_t vt_encoder_forward(const vt_compute *compute, const vt_encoder_config *co
     }
     if (pass->cache)
         vt_kv_cache_advance(pass->cache, pass->tokens);
-    return call.tokens;
+    return call.rows;
 }

@@ -79,6 +79,9 @@ typedef void (*vt_block_fn)(void *user, size_t block, const float *x, size_t tok
  */
 typedef struct vt_encoder_pass {
     size_t batch, tokens;
+    const size_t *lengths; /* [batch]: items of so many tokens each, one after another in x,
+                            * `tokens` the most of them; nothing below but `keep` goes with it.
+                            * NULL: all have `tokens` */
     const vt_rope *rope;
     const vt_rope *local_rope;              /* of the blocks with a window; NULL: `rope` too */
     const vt_rope *block_ropes;             /* [depth], in the place of `rope`; or NULL */
@@ -94,7 +97,7 @@ typedef struct vt_encoder_pass {
 
 /* x[batch * tokens][width] through all blocks, in place. Where few tokens are wanted, the last
  * block computes keys and values of all tokens, and the rest of those few alone: then x is [batch *
- * kept][width]. Returns how many tokens of an item x holds: `keep`, or all that are left after
+ * kept][width]. Returns how many rows x then has: of each item `keep`, or all that are left after
  * merging where all are wanted or a block's halves run in parallel. */
 size_t vt_encoder_forward(const vt_compute *compute, const vt_encoder_config *config,
                           const vt_block *blocks, const vt_encoder_workspace *workspace, float *x,
