@@ -28,6 +28,7 @@ enum {
     PIECE = 384,               /* of k: 14 rows of it are 21 KiB of the first-level cache */
     PIECE_STRIDE = PIECE + 16, /* not a power of two */
     TASKS_A_THREAD = 4,        /* so that threads finish at about the same time */
+    MANY_TASKS_A_THREAD = 16,  /* so that one more or less does not matter */
     ROWS_A_TASK = 8,           /* that are rounded to 8 bits */
 };
 
@@ -218,6 +219,19 @@ static void linear_task(void *context, size_t task, size_t thread) {
     }
 }
 
+/* A few more columns of blocks, where that gives each thread as many tasks as the others: of 15
+ * alike, one of two threads does eight. */
+static void even_out(linear_job *job, size_t num_threads) {
+    size_t most = min_size(job->num_panels, job->col_blocks + num_threads);
+    if (job->row_blocks * job->col_blocks >= MANY_TASKS_A_THREAD * num_threads)
+        return;
+    for (size_t col_blocks = job->col_blocks; col_blocks < most; col_blocks++)
+        if (job->row_blocks * col_blocks % num_threads == 0) {
+            job->col_blocks = col_blocks;
+            return;
+        }
+}
+
 /* The fewest blocks that fit a task's buffers; with several threads then more, narrower and at last
  * lower ones, until there are enough to share out. */
 static void choose_blocks(linear_job *job, size_t num_threads) {
@@ -229,6 +243,7 @@ static void choose_blocks(linear_job *job, size_t num_threads) {
         job->col_blocks = min_size(job->num_panels, ceil_div(wanted, job->row_blocks));
     if (job->row_blocks * job->col_blocks < wanted)
         job->row_blocks = min_size(ceil_div(m, job->mr), ceil_div(wanted, job->col_blocks));
+    even_out(job, num_threads);
 }
 
 vt_status vt_linear(const vt_kernels *kernels, vt_pool *pool, const vt_packed *weight,
