@@ -96,7 +96,7 @@ static void test_help_of_commands(void **state) {
         {"perplexity", {"--context=", "--rope-scaling=", "--by-position=", "--max-bytes="}},
         {"generate", {"-n, --max-tokens=N", "--temperature=", "--seed=", "--rope-scaling="}},
         {"bench",
-         {"-s, --sizes=LIST", "-t, --threads=LIST", "--batch=LIST", "--precision=TYPE",
+         {"-s, --sizes=LIST", "-t, --threads=LIST", "--batch=LIST", "--precision=LIST",
           "-n, --runs=N", "--warmups=N", "--format=", "--arch=NAME",
           "vit_base_patch16_siglip_224"}},
         {"help", {"Usage: vitrine help [OPTION]... [COMMAND]\n"}},

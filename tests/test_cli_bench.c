@@ -129,6 +129,28 @@ static void test_text(void **state) {
             fail_msg("too wide: %.*s", (int)(end - line), line);
 }
 
+/* All precisions of a combination, then the next. */
+static void test_precisions(void **state) {
+    (void)state;
+    command_run(&ran, NULL, "bench", "-mmodel", "-s48,32", "-n1", "-t1", "--precision=f32,int8",
+                "--format=json", NULL);
+    assert_ran(&ran, 0, NULL, "");
+    assert_int_equal(count_lines(ran.out), 4);
+    for (size_t i = 0; i < 4; i++) {
+        json_t *line = json_line(ran.out, i);
+        assert_string_equal(string(line, "size"), i < 2 ? "48x48" : "32x32");
+        assert_string_equal(string(line, "precision"), i % 2 ? "int8" : "f32");
+        json_decref(line);
+    }
+    command_run(&ran, NULL, "bench", "-mmodel", "-s48", "-n1", "-t1", "--precision=f32,bf16", NULL);
+    assert_ran(&ran, 0, NULL, "");
+    assert_non_null(strstr(ran.out, "precision       size  threads"));
+    assert_non_null(strstr(ran.out, "\n     bf16      48x48        1"));
+    command_run(&ran, NULL, "bench", "-mmodel", "-s48", "-n1", "-t5000", "--precision=f32,bf16",
+                NULL);
+    assert_non_null(strstr(ran.err, "vitrine: bf16, 48x48, threads 5000, batch 1: "));
+}
+
 static void test_rounded_size(void **state) {
     (void)state;
     command_run(&ran, NULL, "bench", "-mmodel", "-s50", "-n1", "-t1", "--format=csv", NULL);
@@ -166,6 +188,7 @@ static void test_refusals(void **state) {
         {{"--batch=0"}, "--batch: expected at most 32 whole numbers of 1 or more, such as", 2},
         {{"--batch=1111111111111111111111111111111111111111111"}, "--batch: expected at most", 2},
         {{"-t1,2,3,4,5,6,7,8,9,1,2,3,4,5,6,7,8,9,1,2,3,4,5,6,7,8,9,1,2,3,4,5,6"}, "at most 32", 2},
+        {{"--precision=f32,"}, "--precision: expected at most 32 names with commas", 2},
         {{"-n0"}, "--runs: expected a whole number", 2},
         {{"--format=xml"}, "--format: expected one of text, json, csv; found 'xml'", 2},
         {{"--kernels=abacus"}, "no kernels named \"abacus\"", 2},
@@ -189,7 +212,7 @@ int main(void) {
         cmocka_unit_test(test_json_lines),   cmocka_unit_test(test_architecture),
         cmocka_unit_test(test_csv),          cmocka_unit_test(test_text),
         cmocka_unit_test(test_rounded_size), cmocka_unit_test(test_failed_combination),
-        cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_precisions),   cmocka_unit_test(test_refusals),
     };
     int failed = cmocka_run_group_tests(tests, command_workspace, command_cleanup);
     command_free(&ran);

@@ -82,9 +82,10 @@ static void test_turns(void **state) {
     contender contenders[2];
     char order[64];
     play(contenders, players, 2, order);
-    assert_string_equal(order, "ababababab");
+    assert_string_equal(
+        order, "abaabbaabbaabbaabb"); /* short runs: each turn begins with one for nothing */
     for (size_t i = 0; i < 2; i++) {
-        static const double falling[] = {5, 6, 7, 8}, rising[] = {4, 9, 16, 25}; /* ascending */
+        static const double falling[] = {1, 3, 5, 7}, rising[] = {9, 25, 49, 81}; /* ascending */
         assert_int_equal(contenders[i].err.code, VT_OK);
         assert_int_equal(contenders[i].num_runs, 4);
         assert_memory_equal(contenders[i].figures[0], falling, sizeof falling);
@@ -119,7 +120,7 @@ static void test_failures(void **state) {
     contender contenders[4];
     char order[64];
     play(contenders, players, 4, order);
-    assert_string_equal(order, "bcdbcdbddd");
+    assert_string_equal(order, "bcdbbcdddddddd");
     assert_int_equal(contenders[0].err.code, VT_ERR_MEMORY);
     assert_string_equal(contenders[0].err.message, "no room");
     assert_int_equal(contenders[1].err.code, VT_ERR_INTERNAL);

@@ -10,6 +10,7 @@
 /* One configuration. */
 typedef struct bench_result {
     size_t height, width, threads, batch; /* the size after rounding to whole patches */
+    const char *precision;
     vt_model_plan plan;
     size_t runs;
     double min_ms, p5_ms, median_ms, p95_ms; /* of one forward pass */
@@ -19,7 +20,7 @@ typedef struct bench_result {
 
 typedef struct bench_report {
     const char *arch; /* NULL: a model's files were named */
-    vt_model_info info;
+    vt_model_info info; /* of the first precision */
 } bench_report;
 
 /* The floating-point operations of a pass; their rate at the median. */

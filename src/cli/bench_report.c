@@ -50,21 +50,24 @@ static void print_peaks(const bench_result *results, size_t count) {
 
 static void print_text(const bench_report *report, const bench_result *results, size_t count) {
     char size[48], spread[64], number[32];
+    bool many = false; /* precisions */
     if (count == 0)
         return;
+    for (size_t i = 1; i < count; i++)
+        many |= strcmp(results[i].precision, results[0].precision) != 0;
     char *name = text_clean(subject(report), TEXT_ONE_LINE);
-    printf("%s: %s parameters, %s kernels, %s\n\n", name,
+    printf("%s: %s parameters, %s kernels%s%s\n\n", name,
            text_grouped(number, report->info.num_parameters), report->info.kernels,
-           report->info.precision);
+           many ? "" : ", ", many ? "" : results[0].precision);
     free(name);
-    printf("%11s %8s %6s %10s %20s %8s %7s %8s\n", "size", "threads", "batch", "median ms",
-           "p5..p95 ms", "GFLOP/s", "of peak", "peak MB");
+    printf("%s%11s %8s %6s %10s %20s %8s %7s %8s\n", many ? "precision" : "", "size", "threads",
+           "batch", "median ms", "p5..p95 ms", "GFLOP/s", "of peak", "peak MB");
     for (size_t i = 0; i < count; i++) {
         const bench_result *r = &results[i];
         snprintf(spread, sizeof spread, "%.2f..%.2f", r->p5_ms, r->p95_ms);
-        printf("%11s %8zu %6zu %10.2f %20s %8.1f %6.0f%% %8.1f\n", size_text(size, r), r->threads,
-               r->batch, r->median_ms, spread, bench_gflops(r), 100 * peak_share(r),
-               (double)r->peak_rss / MEGABYTE);
+        printf("%*s%11s %8zu %6zu %10.2f %20s %8.1f %6.0f%% %8.1f\n", many ? 9 : 0,
+               many ? r->precision : "", size_text(size, r), r->threads, r->batch, r->median_ms,
+               spread, bench_gflops(r), 100 * peak_share(r), (double)r->peak_rss / MEGABYTE);
     }
     print_peaks(results, count);
 }
@@ -87,7 +90,7 @@ static json_t *json_result(const bench_report *report, const bench_result *r) {
     json_object_set_new(line, "size", json_string(size_text(size, r)));
     set_count(line, "threads", (double)r->threads);
     set_count(line, "batch", (double)r->batch);
-    json_object_set_new(line, "precision", json_string(report->info.precision));
+    json_object_set_new(line, "precision", json_string(r->precision));
     json_object_set_new(line, "kernels", json_string(report->info.kernels));
     set_number(line, "median_ms", r->median_ms);
     set_number(line, "p95_ms", r->p95_ms);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * vitrine bench: how long a forward pass takes, at all combinations of some sizes, batches and
- * numbers of threads, and what share that is of what the processor can do.
+ * vitrine bench: how long a forward pass takes, at all combinations of some precisions, sizes,
+ * batches and numbers of threads, and what share that is of what the processor can do.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -14,8 +14,14 @@
 /* ---- the forward pass as a contender -----------------------------------------------------------
  */
 
+/* The same model once for each precision; NULL after the last. */
+typedef struct model_list {
+    vt_model *items[MAX_REPEATS + 1];
+} model_list;
+
 typedef struct pass {
     const vt_model *model;
+    model_list *all;
     size_t height, width, threads, batch;
     vt_model_plan plan;
     /* In its own process. */
@@ -23,8 +29,17 @@ typedef struct pass {
     float *pixels;
 } pass;
 
+/* The weights of other precisions would count as this one's memory. */
+static void close_others(model_list *all, const vt_model *kept) {
+    for (size_t i = 0; all->items[i]; i++)
+        if (all->items[i] != kept)
+            vt_model_close(all->items[i]);
+    forget_peak();
+}
+
 static vt_status begin_pass(void *context, vt_error *err) {
     pass *p = context;
+    close_others(p->all, p->model);
     vt_session_options options = VT_SESSION_OPTIONS_INIT;
     options.height = p->height;
     options.width = p->width;
@@ -76,7 +91,7 @@ static const measured processor_peak = {begin_peak, run_peak, 1};
 
 typedef struct bench {
     const settings *settings;
-    const vt_model *model;
+    model_list models;
     bench_report report;
     pass *passes;
     size_t num_passes;
@@ -102,27 +117,37 @@ static void note_rounding(const bench *b, const size_t *size, const vt_model_pla
              size[0], size[1], plan->input_height, plan->input_width, b->report.info.patch_size);
 }
 
-static vt_status add_pass(bench *b, const size_t *size, size_t threads, size_t batch,
-                          vt_error *err) {
+static vt_status add_pass(bench *b, const vt_model *model, const size_t *size, size_t threads,
+                          size_t batch, vt_error *err) {
     pass *p = &b->passes[b->num_passes++];
-    *p = (pass){.model = b->model, .threads = threads, .batch = batch};
+    *p = (pass){.model = model, .all = &b->models, .threads = threads, .batch = batch};
     vt_status status =
-        vt_model_plan_forward(&p->plan, b->model, batch, size[0], size[1], threads, err);
+        vt_model_plan_forward(&p->plan, model, batch, size[0], size[1], threads, err);
     p->height = p->plan.input_height;
     p->width = p->plan.input_width;
     return status;
 }
 
+static size_t count_models(const bench *b) {
+    size_t count = 0;
+    while (b->models.items[count])
+        count++;
+    return count;
+}
+
 static vt_status list_passes(bench *b, vt_error *err) {
     size_list sizes = sizes_or_native(b);
+    size_t models = count_models(b);
     count_list batches = counts_or(&b->settings->batches, 1);
     count_list threads = counts_or(&b->settings->thread_counts, vt_num_processors());
     vt_status status = VT_OK;
-    b->passes = allocate(sizes.count * batches.count * threads.count, sizeof *b->passes);
+    b->passes = allocate(models * sizes.count * batches.count * threads.count, sizeof *b->passes);
     for (size_t i = 0; i < sizes.count && !status; i++) {
         for (size_t j = 0; j < batches.count && !status; j++)
             for (size_t k = 0; k < threads.count && !status; k++)
-                status = add_pass(b, sizes.items[i], threads.items[k], batches.items[j], err);
+                for (size_t m = 0; m < models && !status; m++)
+                    status = add_pass(b, b->models.items[m], sizes.items[i], threads.items[k],
+                                      batches.items[j], err);
         if (!status)
             note_rounding(b, sizes.items[i], &b->passes[b->num_passes - 1].plan);
     }
@@ -135,7 +160,7 @@ static size_t find_peak(bench *b, size_t threads) {
     while (i < b->num_peaks && b->peaks[i].threads != threads)
         i++;
     if (i == b->num_peaks)
-        b->peaks[b->num_peaks++] = (peak){.model = b->model, .threads = threads};
+        b->peaks[b->num_peaks++] = (peak){.model = b->models.items[0], .threads = threads};
     return i;
 }
 
@@ -158,10 +183,13 @@ static double peak_gflops(bench *b, size_t threads) {
 
 static bench_result result_of(bench *b, const pass *p, const contender *c) {
     const double *ms = c->figures[0];
+    vt_model_info info;
+    vt_model_describe(&info, p->model);
     return (bench_result){.height = p->height,
                           .width = p->width,
                           .threads = p->threads,
                           .batch = p->batch,
+                          .precision = info.precision,
                           .plan = p->plan,
                           .runs = c->num_runs,
                           .min_ms = percentile(ms, c->num_runs, 0),
@@ -172,10 +200,13 @@ static bench_result result_of(bench *b, const pass *p, const contender *c) {
                           .peak_rss = c->peak_rss};
 }
 
-static void complain_of(const pass *p, const char *message) {
+static void complain_of(const bench *b, const pass *p, const char *message) {
     char what[160];
-    snprintf(what, sizeof what, "%zux%zu, threads %zu, batch %zu", p->height, p->width, p->threads,
-             p->batch);
+    vt_model_info info;
+    vt_model_describe(&info, p->model);
+    bool many = b->settings->precisions.count > 1;
+    snprintf(what, sizeof what, "%s%s%zux%zu, threads %zu, batch %zu", many ? info.precision : "",
+             many ? ", " : "", p->height, p->width, p->threads, p->batch);
     complain(what, message);
 }
 
@@ -188,35 +219,45 @@ static int report(bench *b) {
         if (c->err.code == VT_OK)
             results[count++] = result_of(b, &b->passes[i], c);
         else
-            complain_of(&b->passes[i], c->err.message);
+            complain_of(b, &b->passes[i], c->err.message);
     }
     bench_print(b->settings->format, &b->report, results, count);
     free(results);
     return count == b->num_passes ? EXIT_DONE : EXIT_SOME_FAILED;
 }
 
-static int measure_model(const settings *s, const vt_model *model) {
+static int measure_models(bench *b) {
+    const settings *s = b->settings;
     vt_error err = {0};
-    bench b = {.settings = s, .model = model};
-    b.report = (bench_report){.arch = s->arch};
-    vt_model_describe(&b.report.info, model);
     int code = EXIT_DONE;
-    if (list_passes(&b, &err)) {
-        code = model_failed(model, &err, bench_command.name);
+    vt_model_describe(&b->report.info, b->models.items[0]);
+    if (list_passes(b, &err)) {
+        code = model_failed(b->models.items[0], &err, bench_command.name);
     } else {
-        list_contenders(&b);
-        measure(b.contenders, b.num_passes + b.num_peaks, s->warmups, s->runs, s->quiet);
-        code = report(&b);
-        for (size_t i = 0; i < b.num_passes + b.num_peaks; i++)
-            contender_free(&b.contenders[i]);
+        list_contenders(b);
+        measure(b->contenders, b->num_passes + b->num_peaks, s->warmups, s->runs, s->quiet);
+        code = report(b);
+        for (size_t i = 0; i < b->num_passes + b->num_peaks; i++)
+            contender_free(&b->contenders[i]);
     }
-    free(b.contenders);
-    free(b.passes);
+    free(b->contenders);
+    free(b->passes);
+    return code;
+}
+
+static int open_models(model_list *out, const settings *s) {
+    const name_list *precisions = &s->precisions;
+    int code = EXIT_DONE;
+    for (size_t i = 0; (i == 0 || i < precisions->count) && code == EXIT_DONE; i++) {
+        settings one = *s;
+        one.precision = precisions->count ? precisions->items[i] : NULL;
+        code = open_model(&out->items[i], &one, bench_command.name);
+    }
     return code;
 }
 
 static int run(const settings *s) {
-    vt_model *model = NULL;
+    bench b = {.settings = s, .report = {.arch = s->arch}};
     if (s->num_operands)
         return complain_usage(bench_command.name,
                               "unexpected '%s': a model is named with -m, an architecture with "
@@ -224,10 +265,11 @@ static int run(const settings *s) {
                               s->operands[0]);
     if (s->model && s->arch)
         return complain_usage(bench_command.name, "both --model and --arch given");
-    int code = open_model(&model, s, bench_command.name);
+    int code = open_models(&b.models, s);
     if (code == EXIT_DONE)
-        code = measure_model(s, model);
-    vt_model_close(model);
+        code = measure_models(&b);
+    for (size_t i = 0; b.models.items[i]; i++)
+        vt_model_close(b.models.items[i]);
     return code;
 }
 
@@ -242,6 +284,7 @@ static const option bench_rows[] = {
      .parse = parse_counts, FIELD(thread_counts)},
     {0, "batch", "LIST", "pictures in one forward pass, such as 1,8", .initial = "1",
      .parse = parse_counts, FIELD(batches)},
+    OPTION_PRECISIONS,
     {'n', "runs", "N", "forward passes of each combination that are timed", .initial = "20",
      .parse = parse_count, FIELD(runs)},
     {0, "warmups", "N", "passes before those, not timed", .initial = "2", .parse = parse_count,
@@ -251,36 +294,37 @@ static const option bench_rows[] = {
     {0},
 };
 
-static const option arch_rows[] = {
-    {0, "arch", "NAME", "random weights in place of a model, in the shape of one of timm's",
-     .choice = vt_model_arch_name, .parse = parse_text, FIELD(arch)},
-    {0},
+static const option bench_model_rows[] = {
+    OPTION_MODEL, OPTION_ARCH, OPTION_POS_RESIZE, OPTION_PATCH_SIZE, OPTION_KERNELS, {0},
 };
 
 static const option_group bench_options = {"What is measured", bench_rows};
-static const option_group arch_options = {"Architecture", arch_rows};
+static const option_group bench_model_options = {"Model", bench_model_rows};
 
 const command bench_command = {
     .name = "bench",
     .summary = "measure how fast a model runs, and in how much memory",
     .operands = "",
     .about =
-        "Times the forward pass at every combination of sizes, batches and threads: its median, "
+        "Times the forward pass at every combination of sizes, batches, threads and precisions: "
+        "its median, "
         "where nine tenths of the runs lie (p5..p95), the arithmetic it does a second, and what "
         "share "
         "that is of the peak, which is measured too: multiply-adds in registers, on as many "
         "threads. The "
         "combinations take turns, run by run, so that a slow spell of the machine holds up all "
-        "alike; each runs in a process of its own, whose peak of resident memory is told, the "
+        "alike, a turn beginning with a run that is not timed where runs are short; each runs in a "
+        "process of its own, whose peak of resident memory is told, the "
         "weights among it. Speed "
         "does not depend on what a model was trained for: with --arch no checkpoint is needed. "
         "Measure on a machine that does nothing else; where p5 and p95 lie far apart, it did "
         "something else.",
-    .groups = (const option_group *const[]){&bench_options, &arch_options, &model_options,
-                                            &general_options, NULL},
+    .groups =
+        (const option_group *const[]){&bench_options, &bench_model_options, &general_options, NULL},
     .examples = "  vitrine bench\n"
                 "  vitrine bench -m MODEL --sizes 224,384 --threads 1,2 --batch 1,8\n"
                 "  vitrine bench --arch vit_base_patch16_224 --runs 50\n"
+                "  vitrine bench --arch vit_base_patch16_224 --precision f32,int8\n"
                 "  vitrine bench --arch vit_small_patch14_dinov2 -s 224 --kernels avx2\n"
                 "  vitrine bench --arch vit_tiny_patch16_224 --format=json | jq .median_ms\n",
     .run = run,

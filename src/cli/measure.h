@@ -36,10 +36,18 @@ typedef struct contender {
     /* Its process. */
     pid_t process;
     int to, from;
+    double last_ms; /* of the last run, the way there and back included */
 } contender;
 
-/* Runs all of them `warmups` times unrecorded, then `runs` times. One that fails drops out. */
+/* Runs all of them `warmups` times unrecorded, then `runs` times. One that fails drops out.
+ *
+ * A turn finds the contender's threads asleep and the caches filled by others, which would cost a
+ * short run several per cent: a turn of one whose runs take less than 100 ms begins with a run that
+ * is not recorded. */
 void measure(contender *contenders, size_t count, size_t warmups, size_t runs, bool quiet);
+
+/* For a contender that gave memory back when it began: its peak counts from here. */
+void forget_peak(void);
 
 void contender_free(contender *c);
 

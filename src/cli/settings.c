@@ -112,6 +112,19 @@ const char *parse_sizes(void *field, const char *text) {
     return NULL;
 }
 
+const char *parse_names(void *field, const char *text) {
+    name_list list = {0};
+    char piece[32];
+    do {
+        text = next_piece(text, piece);
+        if (list.count == MAX_REPEATS || !*piece)
+            return "at most 32 names with commas between them";
+        memcpy(list.items[list.count++], piece, sizeof piece);
+    } while (text);
+    *(name_list *)field = list;
+    return NULL;
+}
+
 static const char *parse_pixels(void *field, const char *text) {
     const char *end;
     size_t number;
@@ -144,46 +157,22 @@ static const char *parse_background(void *field, const char *text) {
     return NULL;
 }
 
-static const char *pos_resize_choice(size_t index) {
+const char *pos_resize_choice(size_t index) {
     return index < VT_POS_RESIZE_COUNT ? vt_pos_resize_name((vt_pos_resize)index) : NULL;
 }
 
-#define OPTION_KERNELS                                                                             \
-    {                                                                                              \
-        0, "kernels", "NAME",                                                                      \
-            "the instruction set to compute with: avx512, avx2, neon, scalar; "                    \
-            "without it, the fastest here",                                                        \
-            .parse = parse_text, FIELD(kernels)                                                    \
-    }
-
-#define OPTION_BACKEND                                                                             \
-    {                                                                                              \
-        0, "backend", "NAME",                                                                      \
-            "who multiplies the blocks' matrices: native, blas, onednn; auto, as without it, "     \
-            "goes "                                                                                \
-            "by the processor",                                                                    \
-            .parse = parse_text, FIELD(backend)                                                    \
-    }
-
 #define OPTION_PRECISION                                                                           \
     {                                                                                              \
-        0, "precision", "TYPE",                                                                    \
-            "what matrices are kept as: f32, f16, bf16, or int8 for those of the blocks; without " \
-            "it, as in the checkpoint",                                                            \
+        0, "precision", "TYPE", PRECISION_HELP "; without it, as in the checkpoint",               \
             .parse = parse_text, FIELD(precision)                                                  \
     }
 
 static const option model_rows[] = {
-    {'m', "model", "MODEL",
-     "a directory with config.json and its weights, or a .safetensors file "
-     "beside its config.json; without it, $VITRINE_MODEL or the bundled model",
-     .parse = parse_text, FIELD(model)},
+    OPTION_MODEL,
     {0, "labels", "FILE", "the names of the classes, one a line, instead of the model's own",
      .parse = parse_text, FIELD(labels)},
-    {0, "pos-resize", "RULE", "how the table of positions is resized to another grid",
-     .choice = pos_resize_choice, FIELD(pos_resize)},
-    {0, "patch-size", "N", "patches to run with, the kernels resized (FlexiViT)",
-     .parse = parse_count, FIELD(patch_size)},
+    OPTION_POS_RESIZE,
+    OPTION_PATCH_SIZE,
     OPTION_KERNELS,
     OPTION_BACKEND,
     OPTION_PRECISION,

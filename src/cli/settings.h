@@ -27,6 +27,11 @@ typedef struct size_list {
     size_t count;
 } size_list;
 
+typedef struct name_list {
+    char items[MAX_REPEATS][32];
+    size_t count;
+} name_list;
+
 typedef struct settings {
     /* model */
     const char *model; /* NULL: the bundled one */
@@ -39,6 +44,7 @@ typedef struct settings {
     /* measuring */
     size_list sizes;
     count_list thread_counts, batches;
+    name_list precisions;
     size_t runs, warmups;
     size_t merge; /* pairs of tokens a block; 0: none */
     /* pictures */
@@ -77,7 +83,11 @@ const char *parse_size(void *field, const char *text);   /* size_t[2]: height, w
 const char *parse_real(void *field, const char *text);   /* double, at least 0 */
 const char *parse_counts(void *field, const char *text); /* count_list: "1,2" */
 const char *parse_sizes(void *field, const char *text);  /* size_list: "224,384x512" */
+const char *parse_names(void *field, const char *text);  /* name_list: "f32,int8" */
 const char *parse_append(void *field, const char *text); /* text_options: one more */
+
+/* The rules that --pos-resize accepts, NULL past the last. */
+const char *pos_resize_choice(size_t index);
 
 /* Where an option's value goes, in a row of a table. */
 #define FIELD(name) .offset = offsetof(settings, name)
@@ -110,6 +120,40 @@ const char *parse_append(void *field, const char *text); /* text_options: one mo
     "exact"
 #define OPTION_MERGE                                                                               \
     { 0, "merge", "R", MERGE_HELP, .initial = "0", .parse = parse_number, FIELD(merge) }
+#define MODEL_HELP                                                                                 \
+    "a directory with config.json and its weights, or a .safetensors file "                        \
+    "beside its config.json; without it, $VITRINE_MODEL or the bundled model"
+#define OPTION_MODEL                                                                               \
+    { 'm', "model", "MODEL", MODEL_HELP, .parse = parse_text, FIELD(model) }
+#define KERNELS_HELP                                                                               \
+    "the instruction set to compute with: avx512, avx2, neon, scalar; without it, the fastest "    \
+    "here"
+#define OPTION_KERNELS                                                                             \
+    { 0, "kernels", "NAME", KERNELS_HELP, .parse = parse_text, FIELD(kernels) }
+#define PRECISION_HELP "what matrices are kept as: f32, f16, bf16, or int8 for those of the blocks"
+#define OPTION_PRECISIONS                                                                          \
+    {                                                                                              \
+        0, "precision", "LIST",                                                                    \
+            PRECISION_HELP "; such as f32,int8; without it, as in the "                            \
+                           "checkpoint",                                                           \
+            .parse = parse_names, FIELD(precisions)                                                \
+    }
+#define POS_RESIZE_HELP "how the table of positions is resized to another grid"
+#define OPTION_POS_RESIZE                                                                          \
+    { 0, "pos-resize", "RULE", POS_RESIZE_HELP, .choice = pos_resize_choice, FIELD(pos_resize) }
+#define OPTION_PATCH_SIZE                                                                          \
+    {                                                                                              \
+        0, "patch-size", "N", "patches to run with, the kernels resized (FlexiViT)",               \
+            .parse = parse_count, FIELD(patch_size)                                                \
+    }
+#define ARCH_HELP "random weights in place of a model, in the shape of one of timm's"
+#define OPTION_ARCH                                                                                \
+    { 0, "arch", "NAME", ARCH_HELP, .choice = vt_model_arch_name, .parse = parse_text, FIELD(arch) }
+#define BACKEND_HELP                                                                               \
+    "who multiplies the blocks' matrices: native, blas, onednn; auto, as without it, goes by the " \
+    "processor"
+#define OPTION_BACKEND                                                                             \
+    { 0, "backend", "NAME", BACKEND_HELP, .parse = parse_text, FIELD(backend) }
 #define BATCH_HELP "pictures in one forward pass"
 #define OPTION_BATCH                                                                               \
     { 0, "batch", "N", BATCH_HELP, .initial = "1", .parse = parse_count, FIELD(batch) }
