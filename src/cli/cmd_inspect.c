@@ -8,6 +8,7 @@
 #include "command.h"
 #include "inspect.h"
 #include "model.h"
+#include "pos_map.h"
 
 static const char *format_name(size_t index) {
     static const char *const names[] = {"text", "json"};
@@ -53,6 +54,13 @@ static int look_at_picture(inspection *seen, const settings *s) {
     return status ? EXIT_SOME_FAILED : EXIT_DONE;
 }
 
+static int draw_positions(const settings *s, const inspection *seen) {
+    if (seen->takes_pictures && !vt_model_is_naflex(seen->model))
+        return write_pos_map(s, seen->model);
+    complain(seen->info.path, "this model adds no table of positions that could be shown");
+    return EXIT_MODEL;
+}
+
 static int inspect_model(const settings *s, const vt_model *model) {
     vt_error err = {0};
     inspection seen = {
@@ -63,6 +71,8 @@ static int inspect_model(const settings *s, const vt_model *model) {
         return model_failed(model, &err, inspect_command.name);
     count_tensors(&seen);
     int code = s->num_operands && seen.takes_pictures ? look_at_picture(&seen, s) : EXIT_DONE;
+    if (code == EXIT_DONE && s->pos_map)
+        code = draw_positions(s, &seen);
     if (code != EXIT_DONE)
         return code;
     if (s->format)
@@ -78,6 +88,10 @@ static int run(const settings *s) {
         return complain_usage(inspect_command.name,
                               "unexpected '%s': one picture at most; a model is named with -m",
                               s->operands[1]);
+    if (s->pos_map && !pos_map_can_write(s->pos_map))
+        return complain_usage(
+            inspect_command.name,
+            "--pos-map: expected a name ending with .png, .svg or .npy; found '%s'", s->pos_map);
     int code = open_model(&model, s, inspect_command.name);
     if (code == EXIT_DONE)
         code = inspect_model(s, model);
@@ -90,6 +104,10 @@ static const option inspect_rows[] = {
     {0, "tensors", NULL, "list every tensor of the checkpoint (JSON always does)", FIELD(tensors)},
     {0, "context", "N", "length of text, in tokens, to say what to expect of", .parse = parse_count,
      FIELD(context)},
+    {0, "pos-map", "OUT",
+     "draw the table of positions (.png, .svg; with gnuplot): the cosine similarity of each place "
+     "of the grid to all others, at the native size and at --size; or write the latter's (.npy)",
+     .parse = parse_text, FIELD(pos_map)},
     OPTION_SIZE,
     OPTION_BATCH,
     OPTION_THREADS,
@@ -114,6 +132,7 @@ const command inspect_command = {
         (const option_group *const[]){&inspect_options, &model_options, &general_options, NULL},
     .examples = "  vitrine inspect\n"
                 "  vitrine inspect images/emoji/lion_noto-v1_160.jpg\n"
+                "  vitrine inspect --size 224 --pos-map positions.png\n"
                 "  vitrine inspect -m weights/positions/rope --context 4096\n"
                 "  vitrine inspect -m vit_base_patch16_224 --size 384 --batch 8\n"
                 "  vitrine inspect -m model.safetensors --format=json | jq .cost\n",

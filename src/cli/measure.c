@@ -151,7 +151,7 @@ static bool fork_process(contender *c) {
     return c->process > 0;
 }
 
-static void start(contender *c, size_t runs) {
+void contender_start(contender *c, size_t runs) {
     reply r;
     c->to = c->from = -1;
     for (size_t i = 0; i < c->what->num_figures; i++)
@@ -162,29 +162,30 @@ static void start(contender *c, size_t runs) {
         receive(c, &r);
 }
 
-static void run_once(contender *c, bool record) {
+bool contender_run(contender *c, bool record) {
     reply r;
     double started = clock_ms();
     if (c->err.code != VT_OK)
-        return;
+        return false;
     if (!write_all(c->to, "r", 1)) {
         fail_silent(c);
-        return;
+        return false;
     }
     bool done = receive(c, &r);
     c->last_ms = clock_ms() - started;
     if (!done || !record)
-        return;
+        return done;
     for (size_t i = 0; i < c->what->num_figures; i++)
         c->figures[i][c->num_runs] = r.figures[i];
     c->num_runs++;
+    return true;
 }
 
 static void take_turn(contender *c, bool record) {
     enum { SHORT_MS = 100 };
     if (record && c->last_ms < SHORT_MS)
-        run_once(c, false);
-    run_once(c, record);
+        contender_run(c, false);
+    contender_run(c, record);
 }
 
 static int compare(const void *a, const void *b) {
@@ -194,7 +195,7 @@ static int compare(const void *a, const void *b) {
 
 /* A process holds the pipes of those before it open: all are closed before the first is waited for.
  */
-static void finish(contender *contenders, size_t count) {
+void contender_finish(contender *contenders, size_t count) {
     for (size_t i = 0; i < count; i++)
         close_pipes(&contenders[i]);
     for (size_t i = 0; i < count; i++) {
@@ -210,13 +211,13 @@ void measure(contender *contenders, size_t count, size_t warmups, size_t runs, b
     size_t done = 0;
     progress_begin(&bar, count * (warmups + runs), quiet);
     for (size_t i = 0; i < count; i++)
-        start(&contenders[i], runs);
+        contender_start(&contenders[i], runs);
     for (size_t round = 0; round < warmups + runs; round++)
         for (size_t i = 0; i < count; i++) {
             progress_show(&bar, done++);
             take_turn(&contenders[i], round >= warmups);
         }
-    finish(contenders, count);
+    contender_finish(contenders, count);
     progress_hide(&bar);
 }
 

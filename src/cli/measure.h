@@ -46,6 +46,12 @@ typedef struct contender {
  * is not recorded. */
 void measure(contender *contenders, size_t count, size_t warmups, size_t runs, bool quiet);
 
+/* The same by hand: starts one, with room for `runs` figures; one run, false when it failed; and
+ * the end of all that were started. */
+void contender_start(contender *c, size_t runs);
+bool contender_run(contender *c, bool record);
+void contender_finish(contender *contenders, size_t count);
+
 /* For a contender that gave memory back when it began: its peak counts from here. */
 void forget_peak(void);
 

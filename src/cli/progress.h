@@ -10,6 +10,7 @@
 typedef struct progress {
     terminal screen; /* of standard error */
     size_t total;
+    const char *unit;      /* of `total`, after a space; "" for pictures and runs */
     double started, drawn; /* seconds */
     bool visible, enabled;
 } progress;

@@ -100,13 +100,35 @@ const char *parse_counts(void *field, const char *text) {
     return NULL;
 }
 
+static bool add_size(size_list *list, const size_t *size) {
+    if (list->count == MAX_SIZES)
+        return false;
+    memcpy(list->items[list->count++], size, 2 * sizeof *size);
+    return true;
+}
+
+/* "64:320:16": squares from 64 to 320 in steps of 16. */
+static bool add_range(size_list *list, const char *piece) {
+    const char *at;
+    size_t first, last, step;
+    if (!parse_digits(piece, &at, &first) || *at != ':' || !parse_digits(at + 1, &at, &last) ||
+        *at != ':' || !parse_digits(at + 1, &at, &step) || *at || !first || !step || first > last)
+        return false;
+    for (size_t n = first; n <= last; n += step)
+        if (!add_size(list, (size_t[]){n, n}))
+            return false;
+    return true;
+}
+
 const char *parse_sizes(void *field, const char *text) {
     size_list list = {0};
     char piece[32];
+    size_t size[2];
     do {
         text = next_piece(text, piece);
-        if (list.count == MAX_REPEATS || parse_size(list.items[list.count++], piece))
-            return "at most 32 sizes in pixels such as 224,384x512 (height x width)";
+        if (strchr(piece, ':') ? !add_range(&list, piece)
+                               : parse_size(size, piece) || !add_size(&list, size))
+            return "at most 256 sizes in pixels such as 224,384x512 (height x width), or 64:320:16";
     } while (text);
     *(size_list *)field = list;
     return NULL;
@@ -123,6 +145,16 @@ const char *parse_names(void *field, const char *text) {
     } while (text);
     *(name_list *)field = list;
     return NULL;
+}
+
+const char *parse_rules(void *field, const char *text) {
+    name_list list = {0};
+    const char *expected = parse_names(&list, text);
+    for (size_t i = 0; i < list.count; i++)
+        if (vt_pos_resize_from_name(list.items[i]) == VT_POS_RESIZE_COUNT)
+            expected = "rules such as bicubic,bicubic-antialias; --help lists them";
+    *(name_list *)field = list;
+    return expected;
 }
 
 static const char *parse_pixels(void *field, const char *text) {

@@ -22,8 +22,9 @@ typedef struct count_list {
     size_t count;
 } count_list;
 
+enum { MAX_SIZES = 256 };
 typedef struct size_list {
-    size_t items[MAX_REPEATS][2]; /* height, width */
+    size_t items[MAX_SIZES][2]; /* height, width */
     size_t count;
 } size_list;
 
@@ -44,7 +45,10 @@ typedef struct settings {
     /* measuring */
     size_list sizes;
     count_list thread_counts, batches;
-    name_list precisions;
+    name_list precisions, pos_resizes;
+    count_list patch_sizes;
+    const char *picture_labels;
+    bool resume;
     size_t runs, warmups;
     size_t merge; /* pairs of tokens a block; 0: none */
     /* pictures */
@@ -64,7 +68,7 @@ typedef struct settings {
     size_t top;
     unsigned format; /* an index of the command's own --format */
     bool tensors, blocks;
-    const char *input, *output;
+    const char *input, *output, *pos_map;
     /* general */
     bool quiet, verbose, help;
 
@@ -82,8 +86,9 @@ const char *parse_number(void *field, const char *text); /* size_t, at least 0 *
 const char *parse_size(void *field, const char *text);   /* size_t[2]: height, width */
 const char *parse_real(void *field, const char *text);   /* double, at least 0 */
 const char *parse_counts(void *field, const char *text); /* count_list: "1,2" */
-const char *parse_sizes(void *field, const char *text);  /* size_list: "224,384x512" */
+const char *parse_sizes(void *field, const char *text);  /* size_list: "224,384x512,64:320:16" */
 const char *parse_names(void *field, const char *text);  /* name_list: "f32,int8" */
+const char *parse_rules(void *field, const char *text);  /* name_list, of --pos-resize's */
 const char *parse_append(void *field, const char *text); /* text_options: one more */
 
 /* The rules that --pos-resize accepts, NULL past the last. */

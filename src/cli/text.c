@@ -148,16 +148,20 @@ const char *text_metric(char buffer[32], double number, const char *unit) {
     return buffer;
 }
 
-void text_csv_field(const char *field) {
+void text_csv_field_to(FILE *out, const char *field) {
     if (!field[strcspn(field, ",\"\r\n")]) {
-        fputs(field, stdout);
+        fputs(field, out);
         return;
     }
-    putchar('"');
+    putc('"', out);
     for (; *field; field++) {
         if (*field == '"')
-            putchar('"');
-        putchar(*field);
+            putc('"', out);
+        putc(*field, out);
     }
-    putchar('"');
+    putc('"', out);
+}
+
+void text_csv_field(const char *field) {
+    text_csv_field_to(stdout, field);
 }

@@ -44,5 +44,6 @@ const char *text_metric(char buffer[32], double number, const char *unit);
 /* Prints a field of CSV. RFC 4180: one with a comma, quote or line break is quoted, a quote in it
  * doubled. */
 void text_csv_field(const char *field);
+void text_csv_field_to(FILE *out, const char *field);
 
 #endif
