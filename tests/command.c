@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <ftw.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <spawn.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -13,6 +14,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -85,24 +87,33 @@ static void pass_on(const char *name, char *text, size_t size, char **environmen
     }
 }
 
-/* Nothing of the caller's terminal, language or settings reaches the command, but these two. */
-static void spawn(command_result *ran, char **argv, const char *in, const char *out) {
-    char asan[512], model[512];
-    char *environment[] = {"PATH=/usr/bin:/bin", "LC_ALL=C.UTF-8", NULL, NULL, NULL};
+/* Nothing of the caller's terminal, language or settings reaches the command, but these three. */
+static pid_t start(char **argv, const char *in, const char *out) {
+    char asan[512], model[512], gnuplot[512];
+    char *environment[] = {"PATH=/usr/bin:/bin", "LC_ALL=C.UTF-8", NULL, NULL, NULL, NULL};
     posix_spawn_file_actions_t files;
     pid_t child;
-    int status = 0;
     pass_on("ASAN_OPTIONS", asan, sizeof asan, environment);
     pass_on("VITRINE_MODEL", model, sizeof model, environment);
+    pass_on("VITRINE_GNUPLOT", gnuplot, sizeof gnuplot, environment);
     posix_spawn_file_actions_init(&files);
     posix_spawn_file_actions_addopen(&files, 0, in, O_RDONLY, 0);
     posix_spawn_file_actions_addopen(&files, 1, out, O_WRONLY | O_CREAT | O_TRUNC, 0600);
     posix_spawn_file_actions_addopen(&files, 2, ".stderr", O_WRONLY | O_CREAT | O_TRUNC, 0600);
     assert_int_equal(posix_spawn(&child, VT_COMMAND, &files, NULL, argv, environment), 0);
     posix_spawn_file_actions_destroy(&files);
+    return child;
+}
+
+static int wait_for(pid_t child) {
+    int status = 0;
     while (waitpid(child, &status, 0) < 0)
         assert_int_equal(errno, EINTR);
-    ran->code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+static void spawn(command_result *ran, char **argv, const char *in, const char *out) {
+    ran->code = wait_for(start(argv, in, out));
 }
 
 static void collect(char *argv[MOST_ARGUMENTS], va_list arguments) {
@@ -130,6 +141,22 @@ void command_run(command_result *ran, const char *input, ...) {
     if (input)
         write_file(".stdin", input, strlen(input));
     spawn(ran, argv, input ? ".stdin" : "/dev/null", ".stdout");
+    ran->out = read_text_file(".stdout");
+    ran->err = read_text_file(".stderr");
+}
+
+void command_interrupt(command_result *ran, int number, bool (*ready)(void), ...) {
+    char *argv[MOST_ARGUMENTS];
+    va_list arguments;
+    va_start(arguments, ready);
+    collect(argv, arguments);
+    va_end(arguments);
+    command_free(ran);
+    pid_t child = start(argv, "/dev/null", ".stdout");
+    while (!ready() && waitpid(child, NULL, WNOHANG) == 0)
+        nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
+    kill(child, number);
+    ran->code = wait_for(child);
     ran->out = read_text_file(".stdout");
     ran->err = read_text_file(".stderr");
 }

@@ -28,6 +28,9 @@ void command_run(command_result *ran, const char *input, ...);
 /* The same, with standard output going to the file `path`. */
 void command_run_to(command_result *ran, const char *path, ...);
 
+/* The same; the signal is sent when `ready` says so. */
+void command_interrupt(command_result *ran, int number, bool (*ready)(void), ...);
+
 void command_free(command_result *ran);
 
 /* Fails the test, showing what differs, unless all three are exactly so. NULL: not compared. */

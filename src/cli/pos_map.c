@@ -135,6 +135,13 @@ static void put_panel(FILE *out, const pos_map *m, const char *name, const char 
     fprintf(out, "plot $%s matrix with image notitle\n", name);
 }
 
+static double least(const pos_map *m) {
+    double found = 1;
+    for (size_t i = 0; i < num_places(m) * num_places(m); i++)
+        found = fmin(found, (double)m->cosines[i]);
+    return found;
+}
+
 static void put_script(FILE *out, const char *path, const vt_model_info *info,
                        const pos_map *native, const pos_map *asked) {
     char what[64];
@@ -144,12 +151,14 @@ static void put_script(FILE *out, const char *path, const vt_model_info *info,
             ends_with(path, ".svg") ? "svg" : "pngcairo");
     fprintf(out, "set output ");
     gnuplot_text(out, path);
-    fprintf(out, "\nset multiplot layout 1,2 title \"each place's position, its cosine similarity "
-                 "to all others'\"\n"
-                 "set size ratio -1\nset yrange [*:*] reverse\nset autoscale fix\nunset border\n"
-                 "set xlabel \"column\"\nset ylabel \"row\"\nset cblabel \"cosine similarity\"\n"
-                 "set palette defined (0 '#440154', 1 '#3b528b', 2 '#21918c', 3 '#5ec962', "
-                 "4 '#fde725')\nset cbrange [*:1]\n");
+    fprintf(out,
+            "\nset multiplot layout 1,2 title \"each place's position, its cosine similarity "
+            "to all others'\"\n"
+            "set size ratio -1\nset yrange [*:*] reverse\nset autoscale fix\nunset border\n"
+            "set xlabel \"column\"\nset ylabel \"row\"\nset cblabel \"cosine similarity\"\n"
+            "set palette defined (0 '#440154', 1 '#3b528b', 2 '#21918c', 3 '#5ec962', "
+            "4 '#fde725')\nset cbrange [%.3f:1]\n",
+            fmin(least(native), least(asked)));
     snprintf(what, sizeof what, ", %s", info->pos_resize);
     put_panel(out, native, "native", ", as trained");
     put_panel(out, asked, "asked", what);
