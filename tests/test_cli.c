@@ -43,6 +43,7 @@ static const char overview[] =
     "  perplexity  measure how well a language model predicts a text\n"
     "  generate    continue a text\n"
     "  bench       measure how fast a model runs, and in how much memory\n"
+    "  sweep       what an input size costs, and what it changes\n"
     "  pack        lay a model out for this processor, so that it opens at once\n"
     "  help        this overview, or the help of one command\n"
     "\n"
@@ -99,6 +100,9 @@ static void test_help_of_commands(void **state) {
          {"-s, --sizes=LIST", "-t, --threads=LIST", "--batch=LIST", "--precision=LIST",
           "-n, --runs=N", "--warmups=N", "--format=", "--arch=NAME",
           "vit_base_patch16_siglip_224"}},
+        {"sweep",
+         {"-s, --sizes=LIST", "--labels=CSV", "--resume", "-o, --output=DIR", "--arch=NAME",
+          "--precision=LIST", "--pos-resize=LIST", "--patch-sizes=LIST", "bilinear-corners"}},
         {"help", {"Usage: vitrine help [OPTION]... [COMMAND]\n"}},
     };
     (void)state;
@@ -120,7 +124,7 @@ static void test_help_of_commands(void **state) {
 
 /* docs/CLI.md knows each option that the help has. */
 static void test_manual(void **state) {
-    static const char *const commands[] = {"classify", "inspect", "dump", "bench"};
+    static const char *const commands[] = {"classify", "inspect", "dump", "bench", "sweep"};
     char *manual = read_text_file(VT_SOURCE_DIR "/docs/CLI.md");
     (void)state;
     for (size_t i = 0; i < sizeof commands / sizeof *commands; i++) {

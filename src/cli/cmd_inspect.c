@@ -105,8 +105,9 @@ static const option inspect_rows[] = {
     {0, "context", "N", "length of text, in tokens, to say what to expect of", .parse = parse_count,
      FIELD(context)},
     {0, "pos-map", "OUT",
-     "draw the table of positions (.png, .svg; with gnuplot): the cosine similarity of each place "
-     "of the grid to all others, at the native size and at --size; or write the latter's (.npy)",
+     "draw the table of positions (.png or .svg, by gnuplot): the cosine similarity of each place "
+     "of "
+     "the grid to all others, at the native and the given size; or write that (.npy)",
      .parse = parse_text, FIELD(pos_map)},
     OPTION_SIZE,
     OPTION_BATCH,

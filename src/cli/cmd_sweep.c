@@ -26,8 +26,8 @@ typedef struct sweep {
     char *subject;      /* the model's path, or the architecture */
     vt_model_info info; /* of the first model; its strings are gone */
     size_list sizes;
-    double mflops[MAX_SIZES]; /* of a pass of the first model: the measure of progress */
-    FILE *kept;               /* the reference's results */
+    double mflops[MAX_SIZES], native_mflops; /* of the first model's passes: progress's measure */
+    FILE *kept;                              /* the reference's results */
     outcome *reference, *outcomes;
     vt_error *failure;
     progress bar;
@@ -114,7 +114,7 @@ static int run_reference(sweep *w, const vt_model *model) {
     contender c = {.what = &sweep_over_pictures, .context = &p};
     p.outcomes = w->reference;
     p.write_to = fileno(w->kept);
-    if (run_pass(w, &p, &c, plan.flops * 1e-6) || interrupted)
+    if (run_pass(w, &p, &c, w->native_mflops) || interrupted)
         return EXIT_DONE;
     progress_hide(&w->bar);
     complain(w->subject, c.err.message);
@@ -281,6 +281,7 @@ static bool sweep_combination(sweep *w, const vt_model *model, const size_t *ask
     if (w->set.count)
         p.native = (reference){fileno(w->kept), w->reference};
     contender c = {.what = &sweep_over_pictures, .context = &p};
+    w->bar.label = size;
     if (run_pass(w, &p, &c, mflops)) {
         w->num_rows++;
         add_rows(w, &row, &c);
@@ -363,13 +364,13 @@ static size_t count_rows(const sweep *w) {
 }
 
 static void begin_progress(sweep *w) {
-    double total = w->set.count ? w->mflops[0] : 0; /* the reference's, nearly */
+    double total = w->set.count ? w->native_mflops : 0;
     for (size_t i = 0; i < count_variants(w->settings); i++)
         for (size_t j = 0; j < w->sizes.count; j++)
             total += w->mflops[j] * cost_of_patch(w, variant_at(w->settings, i).patch_size) *
                      (double)at_least_one(w->settings->thread_counts.count);
     progress_begin(&w->bar, (size_t)(total * (double)w->num_runs), w->settings->quiet);
-    w->bar.unit = " MFLOP";
+    w->bar.label = "native";
 }
 
 static int sweep_variants(sweep *w) {
@@ -482,6 +483,9 @@ static int prepare_sizes(sweep *w, const vt_model *model) {
             return model_failed(model, &err, sweep_command.name);
         w->mflops[i] = plan.flops * 1e-6;
     }
+    if (vt_model_plan_forward(&plan, model, 1, native.items[0][0], native.items[0][1], 1, &err))
+        return model_failed(model, &err, sweep_command.name);
+    w->native_mflops = plan.flops * 1e-6;
     return EXIT_DONE;
 }
 

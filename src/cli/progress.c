@@ -12,8 +12,7 @@ double clock_ms(void) {
 }
 
 void progress_begin(progress *bar, size_t total, bool quiet) {
-    *bar = (progress){
-        .screen = terminal_of(stderr), .total = total, .unit = "", .started = clock_ms()};
+    *bar = (progress){.screen = terminal_of(stderr), .total = total, .started = clock_ms()};
     bar->enabled =
         !quiet && bar->screen.present && total >= MANY && bar->screen.columns > LABEL_COLUMNS + 8;
 }
@@ -27,8 +26,8 @@ void progress_hide(progress *bar) {
 static void print_remaining(const progress *bar, size_t done) {
     double elapsed = (clock_ms() - bar->started) / 1e3;
     double rate = elapsed > 0 ? (double)done / elapsed : 0;
-    if (rate > 0)
-        fprintf(stderr, " %.3g%s/s", rate, bar->unit);
+    if (rate > 0 && !bar->label)
+        fprintf(stderr, " %.3g/s", rate);
     if (rate > 0 && elapsed > 1) {
         unsigned long left = (unsigned long)((double)(bar->total - done) / rate + 0.5);
         fprintf(stderr, ", %lu:%02lu left", left / 60, left % 60);
@@ -44,7 +43,11 @@ void progress_show(progress *bar, size_t done) {
     cells = cells > WIDEST ? WIDEST : cells;
     terminal_bar(text, cells, (double)done / (double)bar->total, bar->screen.utf8,
                  bar->screen.utf8 ? "░" : ".");
-    fprintf(stderr, "\r\033[K%s %zu/%zu%s", text, done, bar->total, bar->unit);
+    fprintf(stderr, "\r\033[K%s ", text);
+    if (bar->label)
+        fprintf(stderr, "%3.0f%% %s", 100 * (double)done / (double)bar->total, bar->label);
+    else
+        fprintf(stderr, "%zu/%zu", done, bar->total);
     print_remaining(bar, done);
     fflush(stderr);
     bar->drawn = now;

@@ -10,7 +10,7 @@
 typedef struct progress {
     terminal screen; /* of standard error */
     size_t total;
-    const char *unit;      /* of `total`, after a space; "" for pictures and runs */
+    const char *label;     /* what is in work, where `total` is no number to show; else NULL */
     double started, drawn; /* seconds */
     bool visible, enabled;
 } progress;
