@@ -601,7 +601,7 @@ static const option sweep_rows[] = {
      .parse = parse_rules, FIELD(pos_resizes)},
     {0, "patch-sizes", "LIST", "patches to run with, such as 8,16, the kernels resized (FlexiViT)",
      .parse = parse_counts, FIELD(patch_sizes)},
-    {'n', "runs", "N", "passes of each row with --arch; otherwise there is one for each picture",
+    {'n', "runs", "N", "passes of each row with --arch, which has no pictures to pass once each",
      .initial = "20", .parse = parse_count, FIELD(runs)},
     {0},
 };

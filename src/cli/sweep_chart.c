@@ -120,10 +120,9 @@ static void put_data(const chart *c) {
 /* One plot; the curves' colours are their own in all panels of a kind. */
 typedef struct panel {
     const char *title, *x_label, *y_label;
-    int x, y;
-    int dashed; /* a second column, drawn beside the first; 0: none */
+    int x, y, dashed; /* columns; the last is drawn beside the other, 0: none */
     const char *solid_name, *dashed_name;
-    bool cost, straight;
+    bool cost, straight;  /* cost: what no answer has to do with; straight: with lines to compare */
     const char *settings; /* of the axes */
 } panel;
 
@@ -146,9 +145,16 @@ static void put_straight(const chart *c, const panel *p, const curve *of, size_t
             slope, x0, colour);
 }
 
+static const char *const colours[] = {"0072b2", "d55e00", "009e73", "cc79a7",
+                                      "e69f00", "56b4e9", "000000", "999999"};
+enum { NUM_COLOURS = sizeof colours / sizeof *colours };
+
+/* Discs; squares and triangles where the colours come round again. */
+static const int points[] = {7, 5, 9};
+
 static void put_curve(const chart *c, const panel *p, size_t i, size_t colour, const char *name) {
-    fprintf(c->out, "%s$curve%zu using %d:%d with linespoints lt %zu lw 2 pt 7 ps 0.7 title ",
-            colour > 1 ? ", " : "", i, p->x, p->y, colour);
+    fprintf(c->out, "%s$curve%zu using %d:%d with linespoints lt %zu lw 2 pt %d ps 0.7 title ",
+            colour > 1 ? ", " : "", i, p->x, p->y, colour, points[(colour - 1) / NUM_COLOURS % 3]);
     gnuplot_text(c->out, *name ? name : p->solid_name);
     if (p->dashed)
         fprintf(c->out, ", $curve%zu using %d:%d with lines lt %zu lw 1 dt 2 notitle", i, p->x,
@@ -157,13 +163,17 @@ static void put_curve(const chart *c, const panel *p, size_t i, size_t colour, c
         put_straight(c, p, &c->curves[i], colour);
 }
 
-static void put_panel(const chart *c, const panel *p) {
-    char name[256];
+static unsigned names_of(const chart *c, const panel *p) {
     unsigned kinds = p->cost ? BY_PATCH | BY_PRECISION | BY_THREADS
                              : BY_PATCH | BY_PRECISION | BY_RULE | BY_GROUP;
-    unsigned which = sweep_varying(c->table) & kinds;
+    return sweep_varying(c->table) & kinds;
+}
+
+static void put_panel(const chart *c, const panel *p) {
+    char name[256];
+    unsigned which = names_of(c, p);
     fprintf(c->out, "set title \"%s\"\nset xlabel \"%s\"\nset ylabel \"%s\"\n%s\nplot ", p->title,
-            p->x_label, p->y_label, p->settings ? p->settings : "");
+            p->x_label, p->y_label, p->settings);
     size_t colour = 0;
     for (size_t i = 0; i < c->num_curves; i++)
         if (p->cost ? c->curves[i].cost : c->curves[i].effect)
@@ -174,86 +184,105 @@ static void put_panel(const chart *c, const panel *p) {
                 p->dashed_name);
     if (p->straight)
         fprintf(c->out, ", NaN with lines lw 1 dt 3 lc rgb \"#666666\" title \"%s\"",
-                p->y == MEMORY ? "straight from first to last" : "in proportion, at the best rate");
+                p->y == MEMORY ? "straight" : "in proportion");
     fprintf(c->out, "\nunset logscale\nset autoscale\n");
 }
 
 static const char edge_label[] = "input size (px)";
 static const panel accuracy = {
-    "accuracy", edge_label, "pictures (%)",      EDGE, TOP1, TOP5, "top-1", "top-5",
-    false,      false,      "set yrange [0:100]"};
-static const panel agreement = {"same best class as at the native size",
-                                edge_label,
-                                "pictures (%)",
-                                EDGE,
-                                AGREEMENT,
-                                0,
-                                "agreement",
-                                NULL,
-                                false,
-                                false,
-                                "set yrange [*:100]"};
-static const panel divergence = {"probabilities, from those at the native size",
-                                 edge_label,
-                                 "mean KL divergence (nats)",
-                                 EDGE,
-                                 KL,
-                                 0,
-                                 "KL",
-                                 NULL,
-                                 false,
-                                 false,
-                                 "set yrange [0:*]"};
-static const panel features = {"pooled features, to those at the native size",
-                               edge_label,
-                               "mean cosine",
-                               EDGE,
-                               COSINE,
-                               0,
-                               "cosine",
-                               NULL,
-                               false,
-                               false,
-                               "set yrange [*:1]"};
-static const panel rate = {"preprocessing and forward pass",
-                           edge_label,
-                           "images/s",
-                           EDGE,
-                           RATE,
-                           0,
-                           "images/s",
-                           NULL,
-                           true,
-                           false,
-                           "set yrange [0:*]"};
+    .title = "accuracy",
+    .x_label = edge_label,
+    .y_label = "pictures (%)",
+    .x = EDGE,
+    .y = TOP1,
+    .solid_name = "top-1",
+    .dashed = TOP5,
+    .dashed_name = "top-5",
+    .settings = "set yrange [0:100]",
+};
+static const panel agreement = {
+    .title = "same best class as at the native size",
+    .x_label = edge_label,
+    .y_label = "pictures (%)",
+    .x = EDGE,
+    .y = AGREEMENT,
+    .solid_name = "agreement",
+    .settings = "set yrange [*:100]",
+};
+static const panel divergence = {
+    .title = "probabilities, from those at the native size",
+    .x_label = edge_label,
+    .y_label = "mean KL divergence (nats)",
+    .x = EDGE,
+    .y = KL,
+    .solid_name = "KL",
+    .settings = "set yrange [0:*]",
+};
+static const panel features = {
+    .title = "pooled features, to those at the native size",
+    .x_label = edge_label,
+    .y_label = "mean cosine",
+    .x = EDGE,
+    .y = COSINE,
+    .solid_name = "cosine",
+    .settings = "set yrange [*:1]",
+};
+static const panel rate = {
+    .title = "preprocessing and forward pass",
+    .x_label = edge_label,
+    .y_label = "images/s",
+    .x = EDGE,
+    .y = RATE,
+    .solid_name = "images/s",
+    .cost = true,
+    .settings = "set yrange [0:*]",
+};
 static const panel latency = {
-    "forward pass", edge_label,        "ms", EDGE, MEDIAN, P95, "median", "95th percentile", true,
-    false,          "set yrange [0:*]"};
+    .title = "forward pass",
+    .x_label = edge_label,
+    .y_label = "latency (ms)",
+    .x = EDGE,
+    .y = MEDIAN,
+    .solid_name = "median",
+    .dashed = P95,
+    .dashed_name = "95th percentile",
+    .cost = true,
+    .settings = "set yrange [0:*]",
+};
 static const panel memory = {
-    "memory", edge_label, "peak resident set (MB)", EDGE, MEMORY, 0, "peak", NULL,
-    true,     false,      "set yrange [0:*]"};
-static const panel time_by_arithmetic = {"forward pass, against arithmetic",
-                                         "GFLOP",
-                                         "ms",
-                                         GFLOP,
-                                         MEDIAN,
-                                         P95,
-                                         "median",
-                                         "95th percentile",
-                                         true,
-                                         true,
-                                         "set xrange [0:*]\nset yrange [0:*]"};
-static const panel memory_by_tokens = {"memory, against tokens",
-                                       "tokens",
-                                       "peak resident set (MB)",
-                                       TOKENS,
-                                       MEMORY,
-                                       0,
-                                       "peak",
-                                       NULL,
-                                       true,
-                                       true,
-                                       "set xrange [0:*]\nset yrange [0:*]"};
+    .title = "memory",
+    .x_label = edge_label,
+    .y_label = "peak resident set (MB)",
+    .x = EDGE,
+    .y = MEMORY,
+    .solid_name = "peak",
+    .cost = true,
+    .settings = "set yrange [0:*]",
+};
+static const panel time_by_arithmetic = {
+    .title = "forward pass, against arithmetic",
+    .x_label = "arithmetic (GFLOP)",
+    .y_label = "latency (ms)",
+    .x = GFLOP,
+    .y = MEDIAN,
+    .solid_name = "median",
+    .dashed = P95,
+    .dashed_name = "95th percentile",
+    .cost = true,
+    .straight = true,
+    .settings = "set xrange [0:*]\nset yrange [0:*]",
+};
+static const panel memory_by_tokens = {
+    .title = "memory, against tokens",
+    .x_label = "tokens",
+    .y_label = "peak resident set (MB)",
+    .x = TOKENS,
+    .y = MEMORY,
+    .solid_name = "peak",
+    .cost = true,
+    .straight = true,
+    .settings = "set xrange [0:*]\nset yrange [0:*]",
+};
 
 /* The panels that the table has figures for; returns how many. */
 static size_t choose(const chart *c, const panel *panels[4]) {
@@ -273,14 +302,38 @@ static size_t choose(const chart *c, const panel *panels[4]) {
     return count;
 }
 
+/* Lines of the legend below a panel: of two entries, or of one where names are long. */
+static int legend_lines(const chart *c, const panel *p) {
+    enum { LONG = 20 };
+    char name[256];
+    size_t entries = (p->dashed ? 1 : 0) + (p->straight ? 1 : 0), longest = 0;
+    for (size_t i = 0; i < c->num_curves; i++) {
+        const curve *of = &c->curves[i];
+        if (!(p->cost ? of->cost : of->effect))
+            continue;
+        size_t length = strlen(sweep_curve_name(name, &c->table->rows[of->first], names_of(c, p)));
+        longest = length > longest ? length : longest;
+        entries++;
+    }
+    return (int)(longest > LONG ? entries : (entries + 1) / 2);
+}
+
+/* As many as the longest legend of all panels needs. */
+static int most_legend_lines(const chart *c, const panel *const *panels, size_t count) {
+    int most = 1;
+    for (size_t i = 0; i < count; i++) {
+        int lines = legend_lines(c, panels[i]);
+        most = lines > most ? lines : most;
+    }
+    return most;
+}
+
 static void put_style(FILE *out) {
-    static const char *const colours[] = {"0072b2", "d55e00", "009e73", "cc79a7",
-                                          "e69f00", "56b4e9", "000000", "999999"};
-    for (size_t i = 0; i < sizeof colours / sizeof *colours; i++)
+    for (size_t i = 0; i < NUM_COLOURS; i++)
         fprintf(out, "set linetype %zu lc rgb \"#%s\"\n", i + 1, colours[i]);
-    fprintf(out, "set linetype cycle %zu\n", sizeof colours / sizeof *colours);
+    fprintf(out, "set linetype cycle %d\n", NUM_COLOURS);
     fprintf(out, "set grid ytics lc rgb \"#cccccc\" lw 1\nset border 3\nset tics nomirror out\n"
-                 "set key bmargin center horizontal maxrows 3 samplen 2\nset bmargin 6\nset "
+                 "set key bmargin center horizontal maxcols 2 samplen 2\nset "
                  "samples 2\nset termoption noenhanced\n");
 }
 
@@ -288,11 +341,11 @@ static void put_pages(const chart *c, const char *directory, const char *termina
                       const char *extension) {
     const panel *panels[4];
     size_t count = choose(c, panels);
-    int rows = count > 2 ? 2 : 1;
+    int rows = count > 2 ? 2 : 1, lines = most_legend_lines(c, panels, count);
     char *path = allocate(strlen(directory) + 16, 1);
     snprintf(path, strlen(directory) + 16, "%s/sweep.%s", directory, extension);
     fprintf(c->out, "set terminal %s size 1200,%d font \"sans,11\" background \"#ffffff\"\n",
-            terminal, rows == 2 ? 940 : 500);
+            terminal, 30 + rows * (420 + 19 * lines));
     fprintf(c->out, "set output ");
     gnuplot_text(c->out, path);
     fputc('\n', c->out);
@@ -301,8 +354,12 @@ static void put_pages(const chart *c, const char *directory, const char *termina
     fprintf(c->out, "set multiplot layout %d,2 title ", rows);
     gnuplot_text(c->out, slash && slash[1] ? slash + 1 : c->table->rows[0].model);
     fputc('\n', c->out);
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < count; i++) {
+        size_t row = i / 2 * 2; /* both panels of a row have the height of one */
+        size_t in_row = count - row < 2 ? count - row : 2;
+        fprintf(c->out, "set bmargin %d\n", 4 + most_legend_lines(c, panels + row, in_row));
         put_panel(c, panels[i]);
+    }
     fprintf(c->out, "unset multiplot\nunset output\nreset\n");
     free(path);
 }
