@@ -48,7 +48,7 @@ memory() {
 }
 set -- $(slope tiny) $(slope small) $(slope base) $(memory tiny) $(memory small) $(memory base)
 gnuplot <<END
-set terminal pngcairo size 1200,520 font "sans,11" background "#ffffff"
+set terminal pngcairo size 1200,560 font "sans,11" background "#ffffff"
 set output "docs/images/sweep-cost.png"
 set linetype 1 lc rgb "#0072b2"
 set linetype 2 lc rgb "#d55e00"
@@ -56,7 +56,8 @@ set linetype 3 lc rgb "#009e73"
 set grid lc rgb "#dddddd"
 set border 3
 set tics nomirror out
-set key top left samplen 2
+set key bmargin center horizontal maxcols 2 samplen 2
+set bmargin 7
 set samples 200
 set multiplot layout 1,2
 set title "forward pass, batch 1, $threads_text"
@@ -67,7 +68,7 @@ plot "$work/tiny.dat" using 1:2 with points lt 1 pt 7 title "ViT-Ti/16", \
     "$work/small.dat" using 1:2 with points lt 2 pt 7 title "ViT-S/16", \
     "$work/base.dat" using 1:2 with points lt 3 pt 7 title "ViT-B/16", \
     $1 * x lt 1 dt 2 notitle, $2 * x lt 2 dt 2 notitle, $3 * x lt 3 dt 2 notitle, \
-    NaN with lines lc rgb "#666666" dt 2 title "in proportion, at a model's best rate"
+    NaN with lines lc rgb "#666666" dt 2 title "in proportion, best rate"
 unset logscale
 set title "memory"
 set xlabel "tokens"
@@ -77,7 +78,7 @@ plot "$work/tiny.dat" using 3:4 with points lt 1 pt 7 title "ViT-Ti/16", \
     "$work/small.dat" using 3:4 with points lt 2 pt 7 title "ViT-S/16", \
     "$work/base.dat" using 3:4 with points lt 3 pt 7 title "ViT-B/16", \
     $4 + $5 * x lt 1 dt 2 notitle, $6 + $7 * x lt 2 dt 2 notitle, $8 + $9 * x lt 3 dt 2 notitle, \
-    NaN with lines lc rgb "#666666" dt 2 title "straight from first to last"
+    NaN with lines lc rgb "#666666" dt 2 title "straight, first to last"
 unset multiplot
 END
 echo "docs/images/sweep-cost.png"

@@ -65,7 +65,7 @@ def main():
             print(f"| {size} | {group} | {images} | {theirs[0]} | {ours[0]} "
                   f"| {theirs[1]} | {ours[1]} |", flush=True)
     print(f"\n{different} of these rows differ")
-    sys.exit(different > 0)
+    sys.exit(1 if different else 0)
 
 
 if __name__ == "__main__":
