@@ -331,6 +331,11 @@ static void test_progress(void **state) {
     assert_non_null(strstr(drawn, " 0/10")); /* 2 to warm up and 3, of the passes and of the peak */
     assert_string_equal(drawn + strlen(drawn) - 4, "\r\033[K");
     free(drawn);
+    drawn = drawn_on_terminal((char *[]){"vitrine", "sweep", "--arch=vit_tiny_patch16_224", "-s64",
+                                         "-n2", "-t1", "-osweep", NULL},
+                              "xterm");
+    assert_non_null(strstr(drawn, "░   0% 64x64"));
+    free(drawn);
 }
 
 int main(void) {

@@ -19,7 +19,7 @@ typedef struct bench_result {
 } bench_result;
 
 typedef struct bench_report {
-    const char *arch; /* NULL: a model's files were named */
+    const char *arch;   /* NULL: a model's files were named */
     vt_model_info info; /* of the first precision */
 } bench_report;
 

@@ -278,7 +278,7 @@ static int run(const settings *s) {
 
 static const option bench_rows[] = {
     {'s', "sizes", "LIST",
-     "input sizes in pixels, N or HxW, such as 224,384x512; without it, the model's own",
+     "input sizes in pixels, such as 224,384x512 or 64:320:16; without it, the model's own",
      .parse = parse_sizes, FIELD(sizes)},
     {'t', "threads", "LIST", "numbers of threads, such as 1,2,4; without it, one for each core",
      .parse = parse_counts, FIELD(thread_counts)},
