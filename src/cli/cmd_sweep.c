@@ -3,7 +3,6 @@
  * vitrine sweep: what an input size costs and what it changes, as a table and as charts.
  */
 #include <errno.h>
-#include <math.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -124,69 +123,8 @@ static int run_reference(sweep *w, const vt_model *model) {
 /* ---- rows --------------------------------------------------------------------------------------
  */
 
-static bool in_group(const sweep *w, size_t picture, size_t group) {
-    return group == w->set.num_groups || w->set.items[picture].group == group;
-}
-
 static const char *group_name(const sweep *w, size_t group) {
     return group == w->set.num_groups ? sweep_everything : w->set.groups[group];
-}
-
-static double share(size_t part, size_t all) {
-    return all ? (double)part / (double)all : (double)NAN;
-}
-
-/* Of a group's pictures; group num_groups is all of them. */
-static void fill_effect(const sweep *w, sweep_row *row, size_t group) {
-    size_t done = 0, top1 = 0, top5 = 0, compared = 0, agreed = 0;
-    double kl = 0, cosine = 0;
-    for (size_t i = 0; i < w->num_runs; i++) {
-        const outcome *o = &w->outcomes[i];
-        if (!o->done || !in_group(w, i, group))
-            continue;
-        done++;
-        top1 += o->top1;
-        top5 += o->top5;
-        compared += o->compared;
-        agreed += o->agrees;
-        kl += o->kl;
-        cosine += o->cosine;
-    }
-    bool classes = w->info.num_classes > 0;
-    row->images = (int64_t)done;
-    row->top1 = share(top1, w->set.labelled ? done : 0);
-    row->top5 = share(top5, w->set.labelled ? done : 0);
-    row->agreement = share(agreed, classes ? compared : 0);
-    row->kl = classes && compared ? kl / (double)compared : (double)NAN;
-    row->cosine = compared ? cosine / (double)compared : (double)NAN;
-}
-
-static int ascending(const void *a, const void *b) {
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
-static void fill_latencies(const sweep *w, sweep_row *row) {
-    double *preprocess = allocate(w->num_runs, sizeof *preprocess), sum = 0;
-    double *forward = allocate(w->num_runs, sizeof *forward);
-    size_t count = 0;
-    for (size_t i = 0; i < w->num_runs; i++)
-        if (w->outcomes[i].done) {
-            preprocess[count] = w->outcomes[i].preprocess_ms;
-            forward[count] = w->outcomes[i].forward_ms;
-            sum += preprocess[count] + forward[count];
-            count++;
-        }
-    qsort(preprocess, count, sizeof *preprocess, ascending);
-    qsort(forward, count, sizeof *forward, ascending);
-    size_t pictures = w->set.count ? count : 0; /* noise needs no preprocessing */
-    row->preprocess_median_ms = percentile(preprocess, pictures, 50);
-    row->preprocess_p95_ms = percentile(preprocess, pictures, 95);
-    row->forward_median_ms = percentile(forward, count, 50);
-    row->forward_p95_ms = percentile(forward, count, 95);
-    row->images_per_s = count ? 1e3 * (double)count / sum : (double)NAN;
-    free(preprocess);
-    free(forward);
 }
 
 /* False, having complained, when they can't be written. */
@@ -196,12 +134,12 @@ static bool write_tables(sweep *w) {
 }
 
 /* A row for all pictures, and one for each group. */
-static void add_rows(sweep *w, sweep_row *row, const contender *c) {
+static void add_rows(sweep *w, sweep_row *row, const sweep_pass *p, const contender *c) {
     row->peak_rss_mb = (double)c->peak_rss * 1e-6;
-    fill_latencies(w, row);
+    sweep_fill_latencies(row, p);
     for (size_t group = 0; group <= w->set.num_groups; group++) {
         row->group = (char *)group_name(w, group);
-        fill_effect(w, row, group);
+        sweep_fill_effect(row, p, group);
         sweep_add(&w->table, row);
     }
 }
@@ -284,7 +222,7 @@ static bool sweep_combination(sweep *w, const vt_model *model, const size_t *ask
     w->bar.label = size;
     if (run_pass(w, &p, &c, mflops)) {
         w->num_rows++;
-        add_rows(w, &row, &c);
+        add_rows(w, &row, &p, &c);
         return write_tables(w);
     }
     if (!interrupted)

@@ -177,3 +177,66 @@ static vt_status begin(void *context, vt_error *err) {
 }
 
 const measured sweep_over_pictures = {begin, run_picture, 0};
+
+/* ---- all of them -------------------------------------------------------------------------------
+ */
+
+static bool in_group(const sweep_pass *p, size_t picture, size_t group) {
+    return group == p->set->num_groups || p->set->items[picture].group == group;
+}
+
+static double share(size_t part, size_t all) {
+    return all ? (double)part / (double)all : (double)NAN;
+}
+
+void sweep_fill_effect(sweep_row *row, const sweep_pass *p, size_t group) {
+    size_t done = 0, top1 = 0, top5 = 0, compared = 0, agreed = 0;
+    double kl = 0, cosine = 0;
+    for (size_t i = 0; i < p->num_runs; i++) {
+        const outcome *o = &p->outcomes[i];
+        if (!o->done || !in_group(p, i, group))
+            continue;
+        done++;
+        top1 += o->top1;
+        top5 += o->top5;
+        compared += o->compared;
+        agreed += o->agrees;
+        kl += o->kl;
+        cosine += o->cosine;
+    }
+    bool classes = p->num_classes > 0;
+    row->images = (int64_t)done;
+    row->top1 = share(top1, p->set->labelled ? done : 0);
+    row->top5 = share(top5, p->set->labelled ? done : 0);
+    row->agreement = share(agreed, classes ? compared : 0);
+    row->kl = classes && compared ? kl / (double)compared : (double)NAN;
+    row->cosine = compared ? cosine / (double)compared : (double)NAN;
+}
+
+static int ascending(const void *a, const void *b) {
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+void sweep_fill_latencies(sweep_row *row, const sweep_pass *p) {
+    double *preprocess = allocate(p->num_runs, sizeof *preprocess), sum = 0;
+    double *forward = allocate(p->num_runs, sizeof *forward);
+    size_t count = 0;
+    for (size_t i = 0; i < p->num_runs; i++)
+        if (p->outcomes[i].done) {
+            preprocess[count] = p->outcomes[i].preprocess_ms;
+            forward[count] = p->outcomes[i].forward_ms;
+            sum += preprocess[count] + forward[count];
+            count++;
+        }
+    qsort(preprocess, count, sizeof *preprocess, ascending);
+    qsort(forward, count, sizeof *forward, ascending);
+    size_t pictures = p->set->count ? count : 0; /* noise needs no preprocessing */
+    row->preprocess_median_ms = percentile(preprocess, pictures, 50);
+    row->preprocess_p95_ms = percentile(preprocess, pictures, 95);
+    row->forward_median_ms = percentile(forward, count, 50);
+    row->forward_p95_ms = percentile(forward, count, 95);
+    row->images_per_s = count ? 1e3 * (double)count / sum : (double)NAN;
+    free(preprocess);
+    free(forward);
+}

@@ -8,6 +8,7 @@
 
 #include "labelled.h"
 #include "measure.h"
+#include "sweep.h"
 
 /* Of one picture. */
 typedef struct outcome {
@@ -45,6 +46,11 @@ typedef struct sweep_pass {
 } sweep_pass;
 
 extern const measured sweep_over_pictures;
+
+/* What the outcomes come to, in a row: the times of all pictures; and what became of those of a
+ * group, all of them where it is the set's num_groups. */
+void sweep_fill_latencies(sweep_row *row, const sweep_pass *p);
+void sweep_fill_effect(sweep_row *row, const sweep_pass *p, size_t group);
 
 /* Memory that processes forked from now on share with this one; NULL, when there is none. */
 void *shared_memory(size_t bytes);
