@@ -345,7 +345,7 @@ static void put_pages(const chart *c, const char *directory, const char *termina
     char *path = allocate(strlen(directory) + 16, 1);
     snprintf(path, strlen(directory) + 16, "%s/sweep.%s", directory, extension);
     fprintf(c->out, "set terminal %s size 1200,%d font \"sans,11\" background \"#ffffff\"\n",
-            terminal, 30 + rows * (420 + 19 * lines));
+            terminal, 30 + rows * (436 + 19 * lines));
     fprintf(c->out, "set output ");
     gnuplot_text(c->out, path);
     fputc('\n', c->out);
@@ -357,7 +357,7 @@ static void put_pages(const chart *c, const char *directory, const char *termina
     for (size_t i = 0; i < count; i++) {
         size_t row = i / 2 * 2; /* both panels of a row have the height of one */
         size_t in_row = count - row < 2 ? count - row : 2;
-        fprintf(c->out, "set bmargin %d\n", 4 + most_legend_lines(c, panels + row, in_row));
+        fprintf(c->out, "set bmargin %d\n", 5 + most_legend_lines(c, panels + row, in_row));
         put_panel(c, panels[i]);
     }
     fprintf(c->out, "unset multiplot\nunset output\nreset\n");
