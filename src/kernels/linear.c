@@ -23,9 +23,10 @@
 #include "kernels/backend.h"
 
 enum {
-    BLOCK_ROWS = 42,           /* three micro-tiles of 14 rows, or seven of 6 */
-    BLOCK_COLS = 512,          /* W^T's piece, 384 x 512, is 3/4 of a 1 MiB second-level cache */
-    PIECE = 384,               /* of k: 14 rows of it are 21 KiB of the first-level cache */
+    BLOCK_ROWS = 112, /* eight micro-tiles of 14 rows: W^T is read from memory once for them */
+    BLOCK_COLS = 256, /* W^T's piece, 768 x 256, is 3/4 of a 1 MiB second-level cache */
+    PIECE = 768,      /* of k: the sums are stored and loaded again for each */
+    COPIED_ROWS = 28, /* that are copied at a time */
     PIECE_STRIDE = PIECE + 16, /* not a power of two */
     TASKS_A_THREAD = 4,        /* so that threads finish at about the same time */
     MANY_TASKS_A_THREAD = 16,  /* so that one more or less does not matter */
@@ -99,22 +100,41 @@ static void multiply(const linear_job *job, size_t m, size_t n, size_t k, const 
                            accumulate);
 }
 
+/* sums[rows][BLOCK_COLS] (+)= X[rows][start..end) W^T, a panel at a time: one piece of a panel is
+ * not followed by the next panel's. */
+static void sum_piece(const linear_job *job, float *sums, const linear_block *block, size_t rows,
+                      const float *x, size_t ldx, size_t start, size_t end) {
+    size_t k = job->weight->k, nr = job->nr;
+    for (size_t col = 0; col < block->cols; col += nr)
+        multiply(job, rows, min_size(nr, block->cols - col), end - start, x, ldx,
+                 ((block->panel + col / nr) * k + start) * nr, sums + col, start > 0);
+}
+
+/* The same where X's rows collide. */
+static void sum_copied_piece(const linear_job *job, float *sums, const linear_block *block,
+                             const float *x, size_t start, size_t end) {
+    _Alignas(VT_ALIGNMENT) float piece[COPIED_ROWS * PIECE_STRIDE];
+    for (size_t row = 0; row < block->rows; row += COPIED_ROWS) {
+        size_t rows = min_size(COPIED_ROWS, block->rows - row);
+        for (size_t r = 0; r < rows; r++)
+            memcpy(piece + r * PIECE_STRIDE, x + (row + r) * job->args->ldx,
+                   (end - start) * sizeof *piece);
+        sum_piece(job, sums + row * BLOCK_COLS, block, rows, piece, PIECE_STRIDE, start, end);
+    }
+}
+
 /* sums[rows][BLOCK_COLS] = X[rows][k] W^T */
 static void sum_block(const linear_job *job, float *sums, const linear_block *block) {
-    _Alignas(VT_ALIGNMENT) float piece[BLOCK_ROWS * PIECE_STRIDE];
     const vt_linear_args *args = job->args;
     const bool copied = block->rows > 1 && rows_collide(job);
-    size_t k = job->weight->k, nr = job->nr, pieces = ceil_div(k, PIECE);
+    size_t k = job->weight->k, pieces = ceil_div(k, PIECE);
     for (size_t part = 0; part < pieces; part++) {
         size_t start, end = share(k, pieces, part, &start);
         const float *x = args->x + block->row * args->ldx + start;
-        for (size_t r = 0; copied && r < block->rows; r++)
-            memcpy(piece + r * PIECE_STRIDE, x + r * args->ldx, (end - start) * sizeof *piece);
-        /* A panel at a time: one piece of a panel is not followed by the next panel's. */
-        for (size_t col = 0; col < block->cols; col += nr)
-            multiply(job, block->rows, min_size(nr, block->cols - col), end - start,
-                     copied ? piece : x, copied ? PIECE_STRIDE : args->ldx,
-                     ((block->panel + col / nr) * k + start) * nr, sums + col, part > 0);
+        if (copied)
+            sum_copied_piece(job, sums, block, x, start, end);
+        else
+            sum_piece(job, sums, block, block->rows, x, args->ldx, start, end);
     }
 }
 
