@@ -29,7 +29,7 @@ enum {
     COPIED_ROWS = 28, /* that are copied at a time */
     PIECE_STRIDE = PIECE + 16, /* not a power of two */
     TASKS_A_THREAD = 4,        /* so that threads finish at about the same time */
-    MANY_TASKS_A_THREAD = 16,  /* so that one more or less does not matter */
+    MOST_TRIED = 64,           /* ways to cut the columns */
     ROWS_A_TASK = 8,           /* that are rounded to 8 bits */
 };
 
@@ -239,31 +239,37 @@ static void linear_task(void *context, size_t task, size_t thread) {
     }
 }
 
-/* A few more columns of blocks, where that gives each thread as many tasks as the others: of 15
- * alike, one of two threads does eight. */
-static void even_out(linear_job *job, size_t num_threads) {
-    size_t most = min_size(job->num_panels, job->col_blocks + num_threads);
-    if (job->row_blocks * job->col_blocks >= MANY_TASKS_A_THREAD * num_threads)
-        return;
-    for (size_t col_blocks = job->col_blocks; col_blocks < most; col_blocks++)
-        if (job->row_blocks * col_blocks % num_threads == 0) {
-            job->col_blocks = col_blocks;
-            return;
-        }
+/* How long the thread with the most work is at it, in panels by blocks of rows: when tasks are
+ * handed out one by one, none does more of them than its share, rounded up. */
+static size_t longest_share(const linear_job *job, size_t col_blocks, size_t num_threads) {
+    return ceil_div(job->row_blocks * col_blocks, num_threads) *
+           ceil_div(job->num_panels, col_blocks);
+}
+
+/* The columns of blocks that keep all threads at work to the end; of several such, the fewest that
+ * make `wanted` tasks, or the most there are. */
+static size_t even_columns(const linear_job *job, size_t least, size_t wanted, size_t num_threads) {
+    size_t best = least, most = min_size(job->num_panels, least + MOST_TRIED);
+    for (size_t cols = least + 1; cols <= most; cols++) {
+        size_t ours = longest_share(job, cols, num_threads);
+        size_t before = longest_share(job, best, num_threads);
+        if (ours < before || (ours == before && job->row_blocks * best < wanted))
+            best = cols;
+    }
+    return best;
 }
 
 /* The fewest blocks that fit a task's buffers; with several threads then more, narrower and at last
  * lower ones, until there are enough to share out. */
 static void choose_blocks(linear_job *job, size_t num_threads) {
-    size_t m = job->args->m;
-    size_t wanted = num_threads > 1 ? TASKS_A_THREAD * num_threads : 1;
+    size_t m = job->args->m, wanted = TASKS_A_THREAD * num_threads;
     job->row_blocks = ceil_div(m, BLOCK_ROWS / job->mr * job->mr);
     job->col_blocks = ceil_div(job->num_panels, BLOCK_COLS / job->nr);
-    if (job->row_blocks * job->col_blocks < wanted)
-        job->col_blocks = min_size(job->num_panels, ceil_div(wanted, job->row_blocks));
+    if (num_threads == 1)
+        return;
+    job->col_blocks = even_columns(job, job->col_blocks, wanted, num_threads);
     if (job->row_blocks * job->col_blocks < wanted)
         job->row_blocks = min_size(ceil_div(m, job->mr), ceil_div(wanted, job->col_blocks));
-    even_out(job, num_threads);
 }
 
 vt_status vt_linear(const vt_kernels *kernels, vt_pool *pool, const vt_packed *weight,
