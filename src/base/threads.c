@@ -10,6 +10,10 @@
  * job between loading the ticket and swapping it belongs to that ticket; a worker that wakes up
  * late finds zero, or the next call, and never a finished one.
  *
+ * Which task that is, is another question: each thread has an even share of the numbers, and takes
+ * from another's only when its own are gone. Layers number their tasks by rows, so that what a
+ * thread wrote in one layer it reads in the next, out of its own caches.
+ *
  * Several threads may call at once, as sessions that share a pool do. One of them has the workers;
  * the others do their tasks themselves rather than wait, because a call is short and waking up is
  * not, and look after each task whether the workers are free now. So nothing here can deadlock, and
@@ -41,11 +45,18 @@ typedef struct worker {
     pthread_t handle;
 } worker;
 
+/* How many of a thread's own tasks, a run of numbers, have been taken; and maybe a few more. On a
+ * cache line of its own. */
+typedef struct own_tasks {
+    _Alignas(VT_ALIGNMENT) atomic_size_t taken;
+} own_tasks;
+
 struct vt_threads {
     /* The job: written by the caller before it sets the ticket. */
     _Atomic(vt_task_fn) task;
     _Atomic(void *) context;
-    atomic_size_t count;
+    atomic_size_t first, count; /* the tasks' numbers begin there; how many */
+    own_tasks *own;             /* [num_workers + 1] */
 
     /* Each on its own cache line: all threads write the first two while they work. */
     _Alignas(VT_ALIGNMENT) _Atomic uint64_t ticket;
@@ -102,6 +113,23 @@ static bool is_finished(vt_pool *pool) {
     return atomic_load(&pool->unfinished) == 0;
 }
 
+/* The number of a task for a thread that has been granted one: of its own, or if those are gone, of
+ * the next thread's that has some. As many are granted as there are. */
+static size_t take_number(vt_pool *pool, size_t thread) {
+    size_t num_threads = pool->num_workers + 1;
+    size_t first = atomic_load_explicit(&pool->first, memory_order_relaxed);
+    size_t count = atomic_load_explicit(&pool->count, memory_order_relaxed);
+    for (size_t owner = thread;; owner = (owner + 1) % num_threads) {
+        size_t begin = first + count * owner / num_threads;
+        size_t end = first + count * (owner + 1) / num_threads;
+        if (begin + atomic_load(&pool->own[owner].taken) >= end)
+            continue;
+        size_t number = begin + atomic_fetch_add(&pool->own[owner].taken, 1);
+        if (number < end)
+            return number;
+    }
+}
+
 /* Does tasks until all are taken. */
 static void take_tasks(vt_pool *pool, size_t thread) {
     size_t done = 0;
@@ -109,10 +137,9 @@ static void take_tasks(vt_pool *pool, size_t thread) {
     while (untaken(ticket) != 0) {
         vt_task_fn task = atomic_load_explicit(&pool->task, memory_order_relaxed);
         void *context = atomic_load_explicit(&pool->context, memory_order_relaxed);
-        size_t count = atomic_load_explicit(&pool->count, memory_order_relaxed);
         if (!atomic_compare_exchange_weak(&pool->ticket, &ticket, ticket - 1))
             continue;
-        task(context, count - (size_t)untaken(ticket), thread);
+        task(context, take_number(pool, thread), thread);
         done++;
         ticket = atomic_load(&pool->ticket);
     }
@@ -205,10 +232,13 @@ static bool try_acquire(vt_pool *pool) {
 /* Tasks `next` to `count` - 1 on all threads. */
 static void run_shared(vt_pool *pool, vt_task_fn task, void *context, size_t next, size_t count) {
     const size_t untaken_tasks = count - next;
+    for (size_t thread = 0; thread <= pool->num_workers; thread++)
+        atomic_store_explicit(&pool->own[thread].taken, 0, memory_order_relaxed);
     uint64_t call = (atomic_load_explicit(&pool->ticket, memory_order_relaxed) >> 32) + 1;
     atomic_store_explicit(&pool->task, task, memory_order_relaxed);
     atomic_store_explicit(&pool->context, context, memory_order_relaxed);
-    atomic_store_explicit(&pool->count, count, memory_order_relaxed);
+    atomic_store_explicit(&pool->first, next, memory_order_relaxed);
+    atomic_store_explicit(&pool->count, untaken_tasks, memory_order_relaxed);
     atomic_store(&pool->unfinished, untaken_tasks);
     atomic_store(&pool->ticket, call << 32 | untaken_tasks);
     wake_workers(pool, untaken_tasks - 1);
@@ -271,6 +301,11 @@ vt_status vt_pool_create(vt_pool **out, size_t num_threads, vt_error *err) {
     vt_pool *pool = vt_calloc(bytes, 1);
     if (!pool)
         return vt_fail_memory(err, "thread pool", bytes);
+    pool->own = vt_calloc(num_threads, sizeof *pool->own);
+    if (!pool->own) {
+        vt_free(pool);
+        return vt_fail_memory(err, "thread pool", num_threads * sizeof *pool->own);
+    }
     pool->forks = atomic_load(&num_forks);
     pthread_mutex_init(&pool->mutex, NULL);
     pthread_cond_init(&pool->work, NULL);
@@ -294,6 +329,7 @@ void vt_pool_destroy(vt_pool *pool) {
     if (!pool)
         return;
     if (is_inherited(pool)) { /* its mutex may be held, by a thread that is not here */
+        vt_free(pool->own);
         vt_free(pool);
         return;
     }
@@ -306,6 +342,7 @@ void vt_pool_destroy(vt_pool *pool) {
     pthread_cond_destroy(&pool->finished);
     pthread_cond_destroy(&pool->work);
     pthread_mutex_destroy(&pool->mutex);
+    vt_free(pool->own);
     vt_free(pool);
 }
 

@@ -28,9 +28,11 @@ void vt_pool_destroy(vt_pool *pool);
 size_t vt_pool_size(const vt_pool *pool);
 
 /* Runs tasks 0..count-1, each once, in any order on any thread, and returns when all are done.
- * Tasks are handed out one by one, so uneven ones balance. Does not allocate. Of several callers at
- * once one has the workers, and the others run their tasks on their own threads, as all do in the
- * child of a fork. A task must not call it for the same pool. */
+ * Tasks are handed out one by one, so uneven ones balance; a thread does those of its own even
+ * share of 0..count-1 first, so that tasks of the same numbers, call after call, find their data in
+ * its caches. Does not allocate. Of several callers at once one has the workers, and the others run
+ * their tasks on their own threads, as all do in the child of a fork. A task must not call it for
+ * the same pool. */
 void vt_pool_run(vt_pool *pool, vt_task_fn task, void *context, size_t count);
 
 #endif

@@ -214,10 +214,10 @@ static void linear_task(void *context, size_t task, size_t thread) {
     const linear_job *job = context;
     const vt_packed *weight = job->weight;
     linear_block block;
-    /* Tasks next to one another share the weights, which are larger than the rows. */
-    size_t row_past = share(job->args->m, job->row_blocks, task % job->row_blocks, &block.row);
+    /* By rows, which a thread has in its caches from the layer before. */
+    size_t row_past = share(job->args->m, job->row_blocks, task / job->col_blocks, &block.row);
     size_t panel_past =
-        share(job->num_panels, job->col_blocks, task / job->row_blocks, &block.panel);
+        share(job->num_panels, job->col_blocks, task % job->col_blocks, &block.panel);
     block.rows = row_past - block.row;
     block.panel += job->first_panel;
     size_t begin =
