@@ -234,14 +234,16 @@ static size_t choose_chunks(const vt_attention_args *args, size_t num_heads, siz
     return most;
 }
 
+/* Numbered by rows, as linear layers' tasks are: what a thread wrote of q is what it reads. */
 static attention_chunk find_chunk(const attention_call *call, size_t task) {
     const vt_attention_shape *shape = call->shape;
     const vt_attention_args *args = call->args;
     attention_chunk chunk = {
-        .head = task / call->num_chunks % shape->num_heads,
-        .item = task / call->num_chunks / shape->num_heads,
+        .head = task % shape->num_heads,
+        .item = task / shape->num_heads / call->num_chunks,
     };
-    size_t past = share(args->q_tokens, call->num_chunks, task % call->num_chunks, &chunk.first);
+    size_t part = task / shape->num_heads % call->num_chunks;
+    size_t past = share(args->q_tokens, call->num_chunks, part, &chunk.first);
     size_t q_row = chunk.item * args->q_tokens + chunk.first, kv_row = chunk.item * args->kv_tokens;
     size_t kv_head = chunk.head * shape->num_kv_heads / shape->num_heads;
     chunk.count = past - chunk.first;
