@@ -60,26 +60,6 @@ static vt_status fill_positions(vt_session *session, size_t item, size_t grid_h,
     return VT_OK;
 }
 
-static vt_status check_sizes(const vt_session *session, const size_t *heights, const size_t *widths,
-                             size_t count, vt_error *err) {
-    const vt_vision_shape *shape = &session->vision.shape;
-    size_t patch = session->model->config.vision.run_patch_size;
-    if (!session->model->config.vision.naflex)
-        return vt_fail(err, VT_ERR_UNSUPPORTED, "this model takes pictures of one size");
-    if (count == 0 || count > shape->batch)
-        return vt_fail(err, VT_ERR_ARGUMENT, "a session for %zu pictures was given %zu",
-                       shape->batch, count);
-    for (size_t i = 0; i < count; i++) {
-        size_t h = heights[i] / patch, w = widths[i] / patch;
-        if (heights[i] % patch || widths[i] % patch || h == 0 || w == 0 ||
-            h > shape->num_patches / w)
-            return vt_fail(err, VT_ERR_ARGUMENT,
-                           "a picture of %zu x %zu: expected multiples of %zu, at most %zu patches",
-                           heights[i], widths[i], patch, shape->num_patches);
-    }
-    return VT_OK;
-}
-
 vt_status vt_session_forward_naflex(vt_session *session, const float *const *pixels,
                                     const size_t *heights, const size_t *widths, size_t count,
                                     vt_error *err) {
@@ -88,7 +68,11 @@ vt_status vt_session_forward_naflex(vt_session *session, const float *const *pix
     vt_vision_pass *pass = &session->vision;
     size_t width = model->config.vision.encoder.width, patch = model->config.vision.run_patch_size;
     size_t budget = pass->shape.num_patches;
-    vt_status status = check_sizes(session, heights, widths, count, err);
+    vt_status status = VT_OK;
+    if (!model->config.vision.naflex)
+        status = vt_fail(err, VT_ERR_UNSUPPORTED, "this model takes pictures of one size");
+    if (!status)
+        status = vt_vision_check_sizes(session, heights, widths, count, err);
     for (size_t i = 0; i < count && !status; i++)
         status = fill_positions(session, i, heights[i] / patch, widths[i] / patch, err);
     if (status)

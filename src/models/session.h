@@ -63,6 +63,11 @@ void vt_vision_destroy(vt_vision_pass *pass);
  * nothing is told of what comes before the pooled vectors. */
 void vt_vision_finish(vt_session *session);
 
+/* Pictures of sizes of their own: as many as fit the batch, each of whole patches, and of no more
+ * than the session's. */
+vt_status vt_vision_check_sizes(const vt_session *session, const size_t *heights,
+                                const size_t *widths, size_t count, vt_error *err);
+
 /* How many of a picture's tokens a pass for its scores reads after the last block: the first so
  * many; 0 means all. */
 size_t vt_vision_tokens_read(const vt_config *config);

@@ -25,24 +25,6 @@ static vt_status check_model(const vt_session *session, vt_error *err) {
     return VT_OK;
 }
 
-static vt_status check_sizes(const vt_session *session, const size_t *heights, const size_t *widths,
-                             size_t count, vt_error *err) {
-    const vt_vision_shape *shape = &session->vision.shape;
-    size_t patch = session->model->config.vision.run_patch_size;
-    if (count == 0 || count > shape->batch)
-        return vt_fail(err, VT_ERR_ARGUMENT, "a session for %zu pictures was given %zu",
-                       shape->batch, count);
-    for (size_t i = 0; i < count; i++) {
-        size_t h = heights[i] / patch, w = widths[i] / patch;
-        if (heights[i] % patch || widths[i] % patch || h == 0 || w == 0 ||
-            h > shape->num_patches / w)
-            return vt_fail(err, VT_ERR_ARGUMENT,
-                           "a picture of %zu x %zu: expected multiples of %zu, at most %zu patches",
-                           heights[i], widths[i], patch, shape->num_patches);
-    }
-    return VT_OK;
-}
-
 /* x from row `first` on = the embeddings of one picture; how many they are goes to item_tokens. */
 static vt_status embed_picture(vt_session *session, const vt_compute *compute, size_t item,
                                size_t first, const float *pixels, size_t height, size_t width,
@@ -73,7 +55,7 @@ vt_status vt_session_forward_sizes(vt_session *session, const float *const *pixe
     size_t width = session->model->config.vision.encoder.width, rows = 0;
     vt_status status = check_model(session, err);
     if (!status)
-        status = check_sizes(session, heights, widths, count, err);
+        status = vt_vision_check_sizes(session, heights, widths, count, err);
     for (size_t i = 0; i < count && !status; i++) {
         status = embed_picture(session, &compute, i, rows, pixels[i], heights[i], widths[i], err);
         rows += status ? 0 : pass->item_tokens[i];

@@ -40,6 +40,24 @@ vt_status vt_vision_find_shape(vt_vision_shape *out, const vt_model *model,
     return vt_vision_check_merge(&model->config, options->merge, err);
 }
 
+vt_status vt_vision_check_sizes(const vt_session *session, const size_t *heights,
+                                const size_t *widths, size_t count, vt_error *err) {
+    const vt_vision_shape *shape = &session->vision.shape;
+    size_t patch = session->model->config.vision.run_patch_size;
+    if (count == 0 || count > shape->batch)
+        return vt_fail(err, VT_ERR_ARGUMENT, "a session for %zu pictures was given %zu",
+                       shape->batch, count);
+    for (size_t i = 0; i < count; i++) {
+        size_t h = heights[i] / patch, w = widths[i] / patch;
+        if (heights[i] % patch || widths[i] % patch || h == 0 || w == 0 ||
+            h > shape->num_patches / w)
+            return vt_fail(err, VT_ERR_ARGUMENT,
+                           "a picture of %zu x %zu: expected multiples of %zu, at most %zu patches",
+                           heights[i], widths[i], patch, shape->num_patches);
+    }
+    return VT_OK;
+}
+
 static size_t grid_bias_rows(const vt_vision_shape *shape) {
     return (2 * shape->grid_h - 1) * (2 * shape->grid_w - 1) + 3;
 }
