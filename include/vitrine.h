@@ -33,7 +33,7 @@
  * Threads. A vt_model does not change after vt_model_open and may be shared by any number of threads. A
  * vt_session belongs to one thread at a time, and uses worker threads: its own, or a vt_threads that it
  * shares with others. Results have the same bits for any number of threads, and whatever else is in a
- * batch. Everything else is plain data of the caller's.
+ * batch (other backends than "native": docs/DESIGN.md). Everything else is plain data of the caller's.
  *
  * Forks. The child of a fork has no worker threads: sessions made before it go on there, with the same
  * results, on the thread that calls, and may be destroyed there. New ones have all threads. What another

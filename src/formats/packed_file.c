@@ -23,8 +23,13 @@ struct vt_packed_file {
     json_t *about; /* owns the strings */
     vt_packing packing;
     vt_tensor *tensors;
+    const vt_tensor **by_name; /* sorted, for lookup */
     size_t count;
 };
+
+static int compare_names(const void *a, const void *b) {
+    return strcmp((*(const vt_tensor *const *)a)->name, (*(const vt_tensor *const *)b)->name);
+}
 
 /* ---- reading ------------------------------------------------------------------------------- */
 
@@ -91,12 +96,18 @@ static vt_status parse_about(vt_packed_file *packed, const char *path, vt_error 
                        path, version, VERSION);
     packed->count = json_array_size(tensors);
     packed->tensors = vt_calloc(packed->count, sizeof *packed->tensors);
-    if (!packed->tensors)
+    packed->by_name = vt_calloc(packed->count, sizeof *packed->by_name);
+    if (!packed->tensors || !packed->by_name)
         return vt_fail_memory(err, path, packed->count * sizeof *packed->tensors);
-    vt_status status = VT_OK;
-    for (size_t i = 0; i < packed->count && !status; i++)
-        status = parse_tensor(&packed->tensors[i], packed, path, json_array_get(tensors, i), err);
-    return status;
+    for (size_t i = 0; i < packed->count; i++) {
+        vt_status status =
+            parse_tensor(&packed->tensors[i], packed, path, json_array_get(tensors, i), err);
+        if (status)
+            return status;
+        packed->by_name[i] = &packed->tensors[i];
+    }
+    qsort(packed->by_name, packed->count, sizeof *packed->by_name, compare_names);
+    return VT_OK;
 }
 
 vt_status vt_packed_file_open(vt_packed_file **out, const char *path, vt_error *err) {
@@ -118,6 +129,7 @@ vt_status vt_packed_file_open(vt_packed_file **out, const char *path, vt_error *
 void vt_packed_file_close(vt_packed_file *packed) {
     if (!packed)
         return;
+    vt_free(packed->by_name);
     vt_free(packed->tensors);
     json_decref(packed->about);
     vt_tensor_file_close(packed->file);
@@ -133,10 +145,10 @@ const vt_tensor *vt_packed_file_at(const vt_packed_file *packed, size_t index) {
 }
 
 const vt_tensor *vt_packed_file_find(const vt_packed_file *packed, const char *name) {
-    for (size_t i = 0; i < packed->count; i++)
-        if (strcmp(packed->tensors[i].name, name) == 0)
-            return &packed->tensors[i];
-    return NULL;
+    const vt_tensor wanted = {.name = name}, *key = &wanted;
+    const vt_tensor **found =
+        bsearch(&key, packed->by_name, packed->count, sizeof *packed->by_name, compare_names);
+    return found ? *found : NULL;
 }
 
 const vt_tensor *vt_packed_file_panels(const vt_packed_file *packed, size_t index) {
