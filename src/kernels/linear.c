@@ -57,9 +57,11 @@ typedef struct linear_job {
     vt_rounded rounded; /* INT8: X */
 } linear_job;
 
-/* A task's block: rows of X, columns of W^T from a panel's first. */
+/* A task's block: rows of X, columns of W^T from a panel's first. That panel may begin with columns
+ * that are not asked for. */
 typedef struct linear_block {
     size_t row, rows, panel, cols;
+    size_t skip; /* of the columns */
 } linear_block;
 
 /* The `part`th of `parts` even shares of `count`: from *begin to the returned end. */
@@ -204,6 +206,20 @@ static void store_row(const linear_job *job, size_t row, size_t col, size_t cols
                            ep->residual ? ep->residual + at : NULL);
 }
 
+/* Tasks are numbered by rows, which a thread has in its caches from the layer before. */
+static linear_block find_block(const linear_job *job, size_t task) {
+    linear_block block;
+    size_t row_past = share(job->args->m, job->row_blocks, task / job->col_blocks, &block.row);
+    size_t panel_past =
+        share(job->num_panels, job->col_blocks, task % job->col_blocks, &block.panel);
+    block.rows = row_past - block.row;
+    block.panel += job->first_panel;
+    size_t begin = block.panel * job->nr; /* of W's rows */
+    block.cols = min_size((job->first_panel + panel_past) * job->nr, job->past) - begin;
+    block.skip = max_size(begin, job->first) - begin;
+    return block;
+}
+
 static void linear_task(void *context, size_t task, size_t thread) {
     (void)thread;
     _Alignas(VT_ALIGNMENT) union {
@@ -213,29 +229,20 @@ static void linear_task(void *context, size_t task, size_t thread) {
     float row_sums[BLOCK_COLS];
     const linear_job *job = context;
     const vt_packed *weight = job->weight;
-    linear_block block;
-    /* By rows, which a thread has in its caches from the layer before. */
-    size_t row_past = share(job->args->m, job->row_blocks, task / job->col_blocks, &block.row);
-    size_t panel_past =
-        share(job->num_panels, job->col_blocks, task % job->col_blocks, &block.panel);
-    block.rows = row_past - block.row;
-    block.panel += job->first_panel;
-    size_t begin =
-        block.panel * job->nr; /* of W's rows; the panel may begin before the first asked for */
-    block.cols = min_size((job->first_panel + panel_past) * job->nr, job->past) - begin;
-    size_t skip = max_size(begin, job->first) - begin, cols = block.cols - skip;
-    size_t col = begin + skip - job->first;
+    const linear_block block = find_block(job, task);
+    size_t cols = block.cols - block.skip;
+    size_t row_of_w = block.panel * job->nr + block.skip, col = row_of_w - job->first;
     if (weight->int8)
         sum_block_int8(job, sums.whole, &block);
     else
         sum_block(job, sums.real, &block);
     for (size_t r = 0; r < block.rows; r++) {
         if (weight->int8)
-            weight->int8->dequantize(
-                row_sums, sums.whole + r * BLOCK_COLS + skip, job->rounded.rows[block.row + r],
-                weight->scales + begin + skip, weight->sums + begin + skip, cols);
+            weight->int8->dequantize(row_sums, sums.whole + r * BLOCK_COLS + block.skip,
+                                     job->rounded.rows[block.row + r], weight->scales + row_of_w,
+                                     weight->sums + row_of_w, cols);
         store_row(job, block.row + r, col, cols,
-                  weight->int8 ? row_sums : sums.real + r * BLOCK_COLS + skip);
+                  weight->int8 ? row_sums : sums.real + r * BLOCK_COLS + block.skip);
     }
 }
 

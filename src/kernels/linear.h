@@ -43,7 +43,7 @@ vt_rounded vt_round_rows(vt_pool *pool, const vt_packed *weight, const vt_linear
  * evict one another from the first-level cache, which would have them copied first. */
 size_t vt_linear_ld(size_t width);
 
-/* Shared out over the pool. Does not allocate; a task takes 160 KiB of its thread's stack. Cannot
+/* Shared out over the pool. Does not allocate; a task takes 210 KiB of its thread's stack. Cannot
  * fail but where a backend does (linear_onednn.c), and then leaves Y undefined. */
 vt_status vt_linear(const vt_kernels *kernels, vt_pool *pool, const vt_packed *weight,
                     const vt_linear_args *args, const vt_epilogue *epilogue);
