@@ -72,6 +72,19 @@ static void test_overview(void **state) {
     assert_ran(&ran, 2, "", overview);
 }
 
+/* An option's line begins with six columns for its letter and "--name". */
+static void expect_no_option_twice(const char *help) {
+    for (const char *line = help; (line = strstr(line, "\n  ")); line++) {
+        const char *name = line + 7;
+        if (strncmp(name, "--", 2) != 0)
+            continue;
+        int length = (int)strcspn(name, "= \n");
+        for (const char *other = name; (other = strstr(other, "\n  ")); other++)
+            if (strncmp(other + 7, name, (size_t)length + 1) == 0)
+                fail_msg("%.*s is there twice", length, name);
+    }
+}
+
 /* Each option is named in its command's help, with its default; no line is wider than a terminal.
  */
 static void test_help_of_commands(void **state) {
@@ -103,6 +116,7 @@ static void test_help_of_commands(void **state) {
         {"sweep",
          {"-s, --sizes=LIST", "--labels=CSV", "--resume", "-o, --output=DIR", "--arch=NAME",
           "--precision=LIST", "--pos-resize=LIST", "--patch-sizes=LIST", "bilinear-corners"}},
+        {"pack", {"-o, --output=DIR", "--precision=TYPE", "-v, --verbose"}},
         {"help", {"Usage: vitrine help [OPTION]... [COMMAND]\n"}},
     };
     (void)state;
@@ -115,6 +129,7 @@ static void test_help_of_commands(void **state) {
         for (const char *line = ran.out, *end; (end = strchr(line, '\n')); line = end + 1)
             if (end - line > 80)
                 fail_msg("too wide: %.*s", (int)(end - line), line);
+        expect_no_option_twice(ran.out);
         char *help = strdup(ran.out);
         command_run(&ran, NULL, cases[i].command, "--quiet", "-h", NULL);
         assert_ran(&ran, 0, help, "");

@@ -295,7 +295,8 @@ static const option bench_rows[] = {
 };
 
 static const option bench_model_rows[] = {
-    OPTION_MODEL, OPTION_ARCH, OPTION_POS_RESIZE, OPTION_PATCH_SIZE, OPTION_KERNELS, {0},
+    OPTION_MODEL,   OPTION_ARCH, OPTION_POS_RESIZE, OPTION_PATCH_SIZE, OPTION_KERNELS,
+    OPTION_BACKEND, {0},
 };
 
 static const option_group bench_options = {"What is measured", bench_rows};

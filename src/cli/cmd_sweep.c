@@ -560,7 +560,8 @@ static const option sweep_result_rows[] = {
     {0},
 };
 
-static const option sweep_model_rows[] = {OPTION_MODEL, OPTION_ARCH, OPTION_KERNELS, {0}};
+static const option sweep_model_rows[] = {
+    OPTION_MODEL, OPTION_ARCH, OPTION_KERNELS, OPTION_BACKEND, {0}};
 
 static const option_group sweep_options = {"What is swept", sweep_rows};
 static const option_group sweep_picture_options = {"Labels", sweep_picture_rows};

@@ -231,7 +231,6 @@ static const option picture_rows[] = {
 
 static const option general_rows[] = {
     {'q', "quiet", NULL, "no progress bar, no notes", FIELD(quiet)},
-    {'v', "verbose", NULL, "say how long opening the model took", FIELD(verbose)},
     {'v', "verbose", NULL, "say how long the model took to open", FIELD(verbose)},
     {'h', "help", NULL, "show this help", FIELD(help)},
     {0},
