@@ -10,7 +10,7 @@
  * head_dim) stay in the second-level cache while the queries of a chunk pass over them; packing
  * them is paid once for Q_CHUNK queries, and not worth it for FEW of them (a decoding step, a
  * pooling probe). */
-enum { Q_TILE = 48, KV_BLOCK = 256, Q_CHUNK = 512, FEW = 4 };
+enum { Q_TILE = 48, KV_BLOCK = 256, Q_CHUNK = 1024, FEW = 4 };
 
 /* Tasks of one size that outweigh a thread's waiting for the last; the fewest queries of one. */
 enum { ENOUGH_TASKS_A_THREAD = 8, LEAST_CHUNK = 64 };
