@@ -297,6 +297,27 @@ static void test_other_processors(void **state) {
     }
 }
 
+/* Eight more spaces in the header, and no matrix begins where the kernels may read it. */
+static void test_shifted(void **state) {
+    (void)state;
+    enum { SHIFT = 8 };
+    size_t size;
+    vt_model_close(pack_case("golden", "timm_vit_token", NULL, NULL));
+    unsigned char *bytes = read_bytes(packed_path, &size), *shifted = test_malloc(size + SHIFT);
+    uint64_t header;
+    memcpy(&header, bytes, sizeof header);
+    size_t data = sizeof header + (size_t)header;
+    memcpy(shifted, bytes, data);
+    memset(shifted + data, ' ', SHIFT);
+    memcpy(shifted + data + SHIFT, bytes + data, size - data);
+    header += SHIFT;
+    memcpy(shifted, &header, sizeof header);
+    write_bytes(packed_path, shifted, size + SHIFT);
+    expect_refusal(NULL, VT_ERR_FORMAT, "begins at no multiple of 64");
+    test_free(shifted);
+    free(bytes);
+}
+
 /* Cut anywhere, it is refused; and a matrix that is missing is named. */
 static void test_cut(void **state) {
     (void)state;
@@ -326,6 +347,7 @@ int main(void) {
         cmocka_unit_test(test_other_options),
         cmocka_unit_test(test_other_processors),
         cmocka_unit_test(test_damaged),
+        cmocka_unit_test(test_shifted),
         cmocka_unit_test(test_cut),
     };
     return cmocka_run_group_tests_name("pack", tests, open_directory, remove_temp_dir);

@@ -113,6 +113,11 @@ static bool is_finished(vt_pool *pool) {
     return atomic_load(&pool->unfinished) == 0;
 }
 
+size_t vt_share(size_t count, size_t parts, size_t part, size_t *begin) {
+    *begin = count * part / parts;
+    return count * (part + 1) / parts;
+}
+
 /* The number of a task for a thread that has been granted one: of its own, or if those are gone, of
  * the next thread's that has some. As many are granted as there are. */
 static size_t take_number(vt_pool *pool, size_t thread) {
@@ -120,13 +125,12 @@ static size_t take_number(vt_pool *pool, size_t thread) {
     size_t first = atomic_load_explicit(&pool->first, memory_order_relaxed);
     size_t count = atomic_load_explicit(&pool->count, memory_order_relaxed);
     for (size_t owner = thread;; owner = (owner + 1) % num_threads) {
-        size_t begin = first + count * owner / num_threads;
-        size_t end = first + count * (owner + 1) / num_threads;
+        size_t begin, end = vt_share(count, num_threads, owner, &begin);
         if (begin + atomic_load(&pool->own[owner].taken) >= end)
             continue;
         size_t number = begin + atomic_fetch_add(&pool->own[owner].taken, 1);
         if (number < end)
-            return number;
+            return first + number;
     }
 }
 

@@ -27,6 +27,9 @@ void vt_pool_destroy(vt_pool *pool);
 /* 1 for NULL, which runs everything on the caller's thread. */
 size_t vt_pool_size(const vt_pool *pool);
 
+/* The `part`th of `parts` even shares of `count`: from *begin to the returned end. */
+size_t vt_share(size_t count, size_t parts, size_t part, size_t *begin);
+
 /* Runs tasks 0..count-1, each once, in any order on any thread, and returns when all are done.
  * Tasks are handed out one by one, so uneven ones balance; a thread does those of its own even
  * share of 0..count-1 first, so that tasks of the same numbers, call after call, find their data in

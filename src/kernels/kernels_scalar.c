@@ -245,10 +245,8 @@ static void f32_to_f16(uint16_t *out, const float *in, size_t n) {
 }
 
 static void f32_to_bf16(uint16_t *out, const float *in, size_t n) {
-    for (size_t i = 0; i < n; i++) {
-        uint32_t bits = to_bits(in[i]), rounded = bits + 0x7fff + (bits >> 16 & 1);
-        out[i] = (uint16_t)((in[i] == in[i] ? rounded : bits | 1u << 22) >> 16);
-    }
+    for (size_t i = 0; i < n; i++)
+        out[i] = vt_bf16_of(in[i]);
 }
 
 /* Panels of 16 bits: a few rows are widened, multiplied and added at a time. */

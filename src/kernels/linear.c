@@ -64,12 +64,6 @@ typedef struct linear_block {
     size_t skip; /* of the columns */
 } linear_block;
 
-/* The `part`th of `parts` even shares of `count`: from *begin to the returned end. */
-static size_t share(size_t count, size_t parts, size_t part, size_t *begin) {
-    *begin = count * part / parts;
-    return count * (part + 1) / parts;
-}
-
 /* ---- F32, F16 and BF16 weights ------------------------------------------------------------- */
 
 /* A cache way spans 4096 bytes, usually. Rows a multiple of 2048 bytes apart share one or two sets
@@ -131,7 +125,7 @@ static void sum_block(const linear_job *job, float *sums, const linear_block *bl
     const bool copied = block->rows > 1 && rows_collide(job);
     size_t k = job->weight->k, pieces = ceil_div(k, PIECE);
     for (size_t part = 0; part < pieces; part++) {
-        size_t start, end = share(k, pieces, part, &start);
+        size_t start, end = vt_share(k, pieces, part, &start);
         const float *x = args->x + block->row * args->ldx + start;
         if (copied)
             sum_copied_piece(job, sums, block, x, start, end);
@@ -183,7 +177,7 @@ static void sum_block_int8(const linear_job *job, int32_t *sums, const linear_bl
     size_t stride = job->rounded.stride, nr = job->nr;
     size_t groups = ceil_div(weight->k, VT_INT8_GROUP), pieces = ceil_div(groups, PIECE);
     for (size_t part = 0; part < pieces; part++) {
-        size_t start, end = share(groups, pieces, part, &start);
+        size_t start, end = vt_share(groups, pieces, part, &start);
         for (size_t col = 0; col < block->cols; col += nr)
             weight->int8->gemm(block->rows, min_size(nr, block->cols - col), end - start,
                                job->rounded.u + block->row * stride + start * VT_INT8_GROUP, stride,
@@ -209,9 +203,9 @@ static void store_row(const linear_job *job, size_t row, size_t col, size_t cols
 /* Tasks are numbered by rows, which a thread has in its caches from the layer before. */
 static linear_block find_block(const linear_job *job, size_t task) {
     linear_block block;
-    size_t row_past = share(job->args->m, job->row_blocks, task / job->col_blocks, &block.row);
+    size_t row_past = vt_share(job->args->m, job->row_blocks, task / job->col_blocks, &block.row);
     size_t panel_past =
-        share(job->num_panels, job->col_blocks, task % job->col_blocks, &block.panel);
+        vt_share(job->num_panels, job->col_blocks, task % job->col_blocks, &block.panel);
     block.rows = row_past - block.row;
     block.panel += job->first_panel;
     size_t begin = block.panel * job->nr; /* of W's rows */

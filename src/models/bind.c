@@ -413,7 +413,11 @@ static void place_matrix(vt_binder *b, vt_packed *out, vt_storage storage, size_
     const vt_tensor *panels =
         vt_packed_file_panels(vt_checkpoint_packed(b->checkpoint), b->out->num_matrices);
     size_t bytes = 0;
-    if (vt_packed_size(b->kernels, storage, n, k, &bytes) && panels && panels->size == bytes)
+    if (panels && (uintptr_t)panels->data % VT_ALIGNMENT != 0)
+        b->status =
+            vt_fail(b->err, VT_ERR_FORMAT, "%s: its matrix %zu begins at no multiple of %d",
+                    vt_checkpoint_weights_path(b->checkpoint), b->out->num_matrices, VT_ALIGNMENT);
+    else if (vt_packed_size(b->kernels, storage, n, k, &bytes) && panels && panels->size == bytes)
         vt_packed_place(out, b->kernels, storage, n, k, (void *)panels->data);
     else
         b->status = vt_fail(b->err, VT_ERR_FORMAT,
@@ -460,7 +464,7 @@ typedef struct pack_call {
     float *strips;    /* [threads][PACK_ROWS][k] */
 } pack_call;
 
-enum { PACK_ROWS = 96 }; /* whole panels: 3 of 32, 2 of 48, 6 of 16, 12 of 8 */
+enum { PACK_ROWS = 96 }; /* whole panels: 3 of 32, 2 of 48, 4 of 24, 6 of 16, 12 of 8 */
 
 /* Task: rows of one run of panels. */
 static void pack_task(void *context, size_t task, size_t thread) {
@@ -516,13 +520,6 @@ void vt_bind_pack(vt_binder *b, vt_packed *out, size_t row, size_t rows, const v
     vt_checkpoint_release(b->checkpoint, tensor);
 }
 
-/* out[n][k] = in[k][n] */
-static void transpose(float *out, const float *in, size_t n, size_t k) {
-    for (size_t row = 0; row < n; row++)
-        for (size_t column = 0; column < k; column++)
-            out[row * k + column] = in[column * n + row];
-}
-
 void vt_bind_pack_transposed(vt_binder *b, vt_packed *out, const vt_tensor *tensor,
                              const size_t *shape) {
     size_t k = shape[0], n = shape[1], elements;
@@ -539,7 +536,7 @@ void vt_bind_pack_transposed(vt_binder *b, vt_packed *out, const vt_tensor *tens
         b->status = vt_fail_memory(b->err, "a weight", elements * sizeof *weight);
     if (!b->status) {
         to_f32(b, weight, tensor, 0, elements);
-        transpose(turned, weight, n, k);
+        b->kernels->transpose(turned, k, weight, n, k, n);
         vt_pack_rows(b->kernels, out, 0, turned, n);
     }
     vt_free(turned);

@@ -212,12 +212,6 @@ static void attend_block_few(const attention_call *call, const attention_chunk *
 /* ---- tasks -------------------------------------------------------------------------------------
  */
 
-/* The `part`th of `parts` even shares of `count`: from *begin to the returned end. */
-static size_t share(size_t count, size_t parts, size_t part, size_t *begin) {
-    *begin = count * part / parts;
-    return count * (part + 1) / parts;
-}
-
 /* Into how many chunks a head's queries are cut: as few as may be, so that keys and values are
  * packed as seldom, but so that the threads have as many tasks each, or plenty. With a window the
  * first key that a chunk sees depends on its first query, and with that which keys make up a block,
@@ -243,7 +237,7 @@ static attention_chunk find_chunk(const attention_call *call, size_t task) {
         .item = task / shape->num_heads / call->num_chunks,
     };
     size_t part = task / shape->num_heads % call->num_chunks;
-    size_t past = share(args->q_tokens, call->num_chunks, part, &chunk.first);
+    size_t past = vt_share(args->q_tokens, call->num_chunks, part, &chunk.first);
     size_t q_row = chunk.item * args->q_tokens + chunk.first, kv_row = chunk.item * args->kv_tokens;
     size_t kv_head = chunk.head * shape->num_kv_heads / shape->num_heads;
     chunk.count = past - chunk.first;
