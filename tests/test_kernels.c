@@ -297,6 +297,56 @@ static void test_storage_types(void **state) {
     }
 }
 
+/* Back to 16 bits: a value that has them keeps them; halfway between two it becomes the even one,
+ * and beside that the nearer. */
+static void check_narrowing(void (*narrow)(uint16_t *, const float *, size_t), int exponent_bits,
+                            int mantissa_bits) {
+    enum { NUM_FINITE = 0x7f80 }; /* at most, of one sign */
+    static float values[4 * NUM_FINITE];
+    static uint16_t expected[4 * NUM_FINITE], found[4 * NUM_FINITE];
+    unsigned infinity = ((1u << exponent_bits) - 1) << mantissa_bits;
+    for (unsigned sign = 0; sign <= 0x8000; sign += 0x8000) {
+        size_t count = 0;
+        for (unsigned word = 0; word < infinity; word++) {
+            float value = decode(word, exponent_bits, mantissa_bits);
+            float next = decode(word + 1, exponent_bits, mantissa_bits);
+            float half = word + 1 == infinity
+                             ? (value - decode(word - 1, exponent_bits, mantissa_bits)) / 2
+                             : (next - value) / 2;
+            float middle = value + half;
+            const float cases[] = {value, nextafterf(middle, 0), middle,
+                                   nextafterf(middle, INFINITY)};
+            const unsigned words[] = {word, word, word + (word & 1), word + 1};
+            for (size_t i = 0; i < 4; i++, count++) {
+                values[count] = sign ? -cases[i] : cases[i];
+                expected[count] = (uint16_t)(sign | words[i]);
+            }
+        }
+        narrow(found, values, count);
+        for (size_t i = 0; i < count; i++)
+            if (found[i] != expected[i])
+                fail_msg("%.9g: %04x, expected %04x", (double)values[i], found[i], expected[i]);
+        for (size_t n = 1; n < 40; n++) { /* tails */
+            found[n] = 0x1234;
+            narrow(found, values + 1000, n);
+            assert_memory_equal(found, expected + 1000, n * sizeof *found);
+            assert_int_equal(found[n], 0x1234);
+        }
+    }
+    const float no_number = NAN;
+    narrow(found, &no_number, 1);
+    assert_true(isnan(decode(found[0], exponent_bits, mantissa_bits)));
+}
+
+static void test_narrowing(void **state) {
+    (void)state;
+    const vt_kernels *kernels;
+    for (size_t t = 0; (kernels = table_at(t)) != NULL; t++) {
+        check_narrowing(kernels->f32_to_f16, 5, 10);
+        check_narrowing(kernels->f32_to_bf16, 8, 7);
+    }
+}
+
 /* ---- torch's results ----------------------------------------------------------------------- */
 
 static const float *golden(const vt_tensor_file *file, const char *name, size_t count) {
@@ -410,6 +460,7 @@ int main(void) {
         cmocka_unit_test(test_activations),
         cmocka_unit_test(test_epilogue_tails),
         cmocka_unit_test(test_storage_types),
+        cmocka_unit_test(test_narrowing),
         cmocka_unit_test(test_multiply_add),
         cmocka_unit_test(test_peak),
         cmocka_unit_test(test_golden),
