@@ -222,7 +222,6 @@ static void test_bad_arguments(void **state) {
     (void)state;
     vt_image image = read_primitive("pillow/in3_5x3.png");
     uint8_t out[3 * 16];
-    float floats[3 * 16];
     const float levels[256] = {0};
     vt_error err = {0};
     const vt_resize_window none = {4, 4, 0, 0, 0, 4}, outside = {4, 4, 1, 0, 4, 4};
@@ -235,8 +234,10 @@ static void test_bad_arguments(void **state) {
     assert_string_equal(err.message, "window of 4x4 at 0,1 in 4x4");
     assert_int_equal(vt_resize_u8(out, 12, &empty, &all, VT_FILTER_BOX, vt_kernels_at(0), &err),
                      VT_ERR_ARGUMENT);
-    assert_int_equal(vt_resize_f32(floats, &image, levels, &all, VT_FILTER_LANCZOS, &err),
+    vt_resize plan = {0};
+    assert_int_equal(vt_resize_plan(&plan, 3, 5, &all, VT_FILTER_LANCZOS, levels, &err),
                      VT_ERR_UNSUPPORTED);
+    vt_resize_free(&plan);
     vt_image_free(&image);
 }
 

@@ -110,15 +110,14 @@ static void crop_axis(size_t *begin, size_t *size, size_t *pad, size_t crop, vt_
     }
 }
 
-static vt_status plan_geometry(geometry *out, const vt_preprocess *config, const vt_image *image,
-                               size_t height, size_t width, vt_error *err) {
-    if (image->height == 0 || image->width == 0 || height == 0 || width == 0)
+static vt_status plan_geometry(geometry *out, const vt_preprocess *config,
+                               const struct vt_preprocess_sizes *sizes, vt_error *err) {
+    const size_t height = sizes->height, width = sizes->width;
+    if (sizes->picture_height == 0 || sizes->picture_width == 0 || height == 0 || width == 0)
         return vt_fail(err, VT_ERR_ARGUMENT, "preprocessing of %zux%zu pixels to %zux%zu",
-                       image->height, image->width, height, width);
-    picture_size picture;
-    vt_image_full_size(image, &picture.height, &picture.width);
+                       sizes->picture_height, sizes->picture_width, height, width);
     *out = (geometry){0};
-    fit_image(out, config, picture, height, width);
+    fit_image(out, config, (picture_size){sizes->full_height, sizes->full_width}, height, width);
     vt_resize_window *w = &out->window;
     if (config->center_crop) {
         crop_axis(&w->top, &w->height, &out->pad_top, height, config->crop_rule);
@@ -168,74 +167,157 @@ static float normalize(const vt_preprocess *config, size_t channel, float value)
     return config->normalize ? (value - config->mean[channel]) / config->std[channel] : value;
 }
 
+/* Whether the resize is one of rescaled floats. */
+static bool resizes_floats(const vt_preprocess *config) {
+    return config->rescale == VT_RESCALE_FLOAT && config->fit != VT_FIT_NONE;
+}
+
 /* There are 256 bytes and three channels: all arithmetic is done in advance. */
-static void to_planes(float *pixels, const uint8_t *bytes, const vt_preprocess *config,
-                      size_t area) {
-    for (size_t c = 0; c < 3; c++) {
-        float table[256];
-        for (size_t byte = 0; byte < 256; byte++)
-            table[byte] = normalize(config, c, rescale(config, byte));
-        for (size_t i = 0; i < area; i++)
-            pixels[c * area + i] = table[bytes[3 * i + c]];
+static void fill_tables(vt_preprocess_plan *plan, const vt_preprocess *config) {
+    for (size_t byte = 0; byte < 256; byte++) {
+        plan->levels[byte] = rescale(config, byte);
+        for (size_t c = 0; c < 3; c++)
+            plan->inputs[c][byte] = normalize(config, c, plan->levels[byte]);
     }
 }
 
-static vt_status run_u8(const vt_preprocess *config, const geometry *g, float *pixels,
-                        const vt_image *image, size_t height, size_t width,
-                        const vt_kernels *kernels, vt_error *err) {
-    size_t area, bytes;
-    if (!vt_mul_size(height, width, &area) || !vt_mul_size(area, 3, &bytes))
-        return vt_fail(err, VT_ERR_LIMIT, "input of %zux%zu pixels", height, width);
-    uint8_t *canvas = vt_malloc(bytes, 1);
-    if (!canvas)
+/* ---- plan --------------------------------------------------------------------------------- */
+
+static vt_status make_plan(vt_preprocess_plan *plan, const vt_preprocess *config,
+                           const struct vt_preprocess_sizes *sizes, vt_error *err) {
+    geometry g;
+    vt_status status = plan_geometry(&g, config, sizes, err);
+    if (status)
+        return status;
+    if (plan->config != config)
+        fill_tables(plan, config);
+    plan->config = NULL; /* what is half made is for no sizes */
+    plan->pad_top = g.pad_top;
+    plan->pad_left = g.pad_left;
+    plan->resized_height = g.window.height;
+    return vt_resize_plan(&plan->resize, sizes->picture_height, sizes->picture_width, &g.window,
+                          g.filter, resizes_floats(config) ? plan->levels : NULL, err);
+}
+
+vt_status vt_preprocess_prepare(vt_preprocess_plan *plan, const vt_preprocess *config,
+                                const struct vt_preprocess_sizes *sizes, size_t num_threads,
+                                vt_error *err) {
+    size_t bytes;
+    if (plan->config == config && memcmp(&plan->sizes, sizes, sizeof *sizes) == 0)
+        return VT_OK;
+    vt_status status = make_plan(plan, config, sizes, err);
+    if (status)
+        return status;
+    /* A row, and the resize's memory behind it, for each thread. */
+    plan->thread_bytes = (plan->resize.row_bytes + VT_ALIGNMENT - 1) / VT_ALIGNMENT * VT_ALIGNMENT;
+    if (!vt_add_size(plan->thread_bytes, plan->resize.scratch_bytes + VT_ALIGNMENT - 1, &bytes) ||
+        !vt_mul_size(bytes / VT_ALIGNMENT * VT_ALIGNMENT, num_threads, &bytes))
+        return vt_fail(err, VT_ERR_LIMIT, "preprocessing of %zux%zu pixels", sizes->picture_height,
+                       sizes->picture_width);
+    plan->thread_bytes = bytes / num_threads;
+    if (!vt_scratch_reserve(&plan->scratch, bytes))
         return vt_fail_memory(err, "preprocessing", bytes);
-    if (g->window.height < height || g->window.width < width)
-        for (size_t i = 0; i < bytes; i++)
-            canvas[i] = config->fill[i % 3];
-    uint8_t *at = canvas + 3 * (g->pad_top * width + g->pad_left);
-    const vt_status status =
-        vt_resize_u8(at, 3 * width, image, &g->window, g->filter, kernels, err);
-    if (!status)
-        to_planes(pixels, canvas, config, area);
-    vt_free(canvas);
-    return status;
+    plan->sizes = *sizes;
+    plan->config = config;
+    return VT_OK;
 }
 
-static vt_status run_f32(const vt_preprocess *config, const geometry *g, float *pixels,
-                         const vt_image *image, size_t height, size_t width, vt_error *err) {
-    const vt_resize_window *w = &g->window;
-    size_t count;
-    if (!vt_product((const size_t[]){w->height, w->width, 3}, 3, &count))
-        return vt_fail(err, VT_ERR_LIMIT, "input of %zux%zu pixels", height, width);
-    float *resized = vt_malloc(count, sizeof *resized);
-    if (!resized)
-        return vt_fail_memory(err, "preprocessing", count * sizeof *resized);
-    float levels[256];
-    for (size_t byte = 0; byte < 256; byte++)
-        levels[byte] = rescale(config, byte);
-    const vt_status status = vt_resize_f32(resized, image, levels, w, g->filter, err);
-    for (size_t c = 0; !status && c < 3; c++) {
-        float *plane = pixels + c * height * width;
-        for (size_t i = 0; i < height * width; i++)
-            plane[i] = normalize(config, c, 0);
-        for (size_t y = 0; y < w->height; y++)
-            for (size_t x = 0; x < w->width; x++)
-                plane[(g->pad_top + y) * width + g->pad_left + x] =
-                    normalize(config, c, resized[3 * (y * w->width + x) + c]);
+void vt_preprocess_free(vt_preprocess_plan *plan) {
+    vt_resize_free(&plan->resize);
+    vt_scratch_free(&plan->scratch);
+    *plan = (vt_preprocess_plan){0};
+}
+
+/* ---- rows --------------------------------------------------------------------------------- */
+
+/* A picture on its way; each task is a band of the input's rows. */
+typedef struct preprocess_call {
+    const vt_preprocess_plan *plan;
+    const vt_kernels *kernels;
+    const vt_rows *rows;
+    float *pixels;
+    size_t num_bands;
+} preprocess_call;
+
+/* Row y of the input, where no picture is. */
+static void fill_row(const preprocess_call *call, size_t y) {
+    const vt_preprocess_plan *plan = call->plan;
+    const size_t height = plan->sizes.height, width = plan->sizes.width;
+    const bool floats = plan->resize.levels;
+    for (size_t c = 0; c < 3; c++) {
+        const float fill =
+            floats ? normalize(plan->config, c, 0) : plan->inputs[c][plan->config->fill[c]];
+        float *out = call->pixels + (c * height + y) * width;
+        for (size_t x = 0; x < width; x++)
+            out[x] = fill;
     }
-    vt_free(resized);
-    return status;
+}
+
+/* A resized row, as row y of the input. */
+static void place_row(const preprocess_call *call, size_t y, const void *row) {
+    const vt_preprocess_plan *plan = call->plan;
+    const size_t height = plan->sizes.height, width = plan->sizes.width;
+    const size_t count = plan->resize.out_width;
+    for (size_t c = 0; c < 3; c++) {
+        float *out = call->pixels + (c * height + y) * width + plan->pad_left;
+        if (plan->resize.levels) {
+            const float *in = row;
+            for (size_t x = 0; x < count; x++)
+                out[x] = normalize(plan->config, c, in[3 * x + c]);
+        } else {
+            const uint8_t *in = row;
+            for (size_t x = 0; x < count; x++)
+                out[x] = plan->inputs[c][in[3 * x + c]];
+        }
+    }
+}
+
+/* Rows top to top + resized_height of the input are of the picture. */
+static void run_band(void *context, size_t band, size_t thread) {
+    const preprocess_call *call = context;
+    const vt_preprocess_plan *plan = call->plan;
+    const size_t top = plan->pad_top, bottom = top + plan->resized_height;
+    const size_t row_bytes =
+        (plan->resize.row_bytes + VT_ALIGNMENT - 1) / VT_ALIGNMENT * VT_ALIGNMENT;
+    uint8_t *row = (uint8_t *)plan->scratch.data + thread * plan->thread_bytes;
+    size_t begin;
+    const size_t end = vt_share(plan->sizes.height, call->num_bands, band, &begin);
+    const size_t first = begin > top ? begin : top, last = end < bottom ? end : bottom;
+    vt_resize_pass pass;
+    if (first < last)
+        vt_resize_begin(&pass, &plan->resize, call->rows, call->kernels, row + row_bytes,
+                        first - top, last - top);
+    for (size_t y = begin; y < end; y++) {
+        if (y < first || y >= last || plan->resize.out_width < plan->sizes.width)
+            fill_row(call, y);
+        if (y >= first && y < last) {
+            vt_resize_next(&pass, row);
+            place_row(call, y, row);
+        }
+    }
+}
+
+void vt_preprocess_rows(const vt_preprocess_plan *plan, float *pixels, const vt_rows *rows,
+                        const vt_kernels *kernels, vt_pool *pool) {
+    preprocess_call call = {plan, kernels, rows, pixels, vt_pool_size(pool)};
+    vt_pool_run(pool, run_band, &call, call.num_bands);
 }
 
 vt_status vt_preprocess_run(const vt_preprocess *config, float *pixels, const vt_image *image,
                             size_t height, size_t width, const vt_kernels *kernels, vt_error *err) {
-    geometry g;
-    const vt_status status = plan_geometry(&g, config, image, height, width, err);
-    if (status)
-        return status;
-    if (config->rescale == VT_RESCALE_FLOAT && config->fit != VT_FIT_NONE)
-        return run_f32(config, &g, pixels, image, height, width, err);
-    return run_u8(config, &g, pixels, image, height, width, kernels, err);
+    vt_preprocess_plan plan = {0};
+    vt_rows rows;
+    struct vt_preprocess_sizes sizes = {.height = height, .width = width};
+    vt_status status = vt_rows_of_image(&rows, image, err);
+    sizes.picture_height = rows.height;
+    sizes.picture_width = rows.width;
+    vt_image_full_size(image, &sizes.full_height, &sizes.full_width);
+    if (!status)
+        status = vt_preprocess_prepare(&plan, config, &sizes, 1, err);
+    if (!status)
+        vt_preprocess_rows(&plan, pixels, &rows, kernels, NULL);
+    vt_preprocess_free(&plan);
+    return status;
 }
 
 /* ---- in words ----------------------------------------------------------------------------- */

@@ -12,6 +12,7 @@
 
 #include <jansson.h>
 
+#include "base/threads.h"
 #include "vision/resize.h"
 
 /* How the picture gets the size that the crop is taken from. */
@@ -60,9 +61,38 @@ vt_status vt_preprocess_from_timm(vt_preprocess *out, const json_t *pretrained_c
 vt_status vt_preprocess_from_hf(vt_preprocess *out, const json_t *preprocessor_config,
                                 vt_error *err);
 
-/* Fills pixels[3][height][width], the model's input. A size other than the configuration's own
- * scales the resize with it. Not for VT_FIT_NAFLEX unless the caller asks vt_naflex_size for the
- * size first: the picture is then stretched to it. */
+/* One way from pictures of one size to one input size, worked out; it may be made again and again,
+ * and its memory only grows. Zeroed at first. */
+typedef struct vt_preprocess_plan {
+    const vt_preprocess *config;
+    struct vt_preprocess_sizes {
+        size_t picture_height, picture_width; /* as it is read */
+        size_t full_height, full_width;       /* and before it was shrunk on load, if it was */
+        size_t height, width;                 /* of the input */
+    } sizes;
+    vt_resize resize;
+    size_t pad_top, pad_left, resized_height; /* where the resized window goes, and its rows */
+    float levels[256];                        /* of VT_RESCALE_FLOAT */
+    float inputs[3][256];                     /* what a byte becomes */
+    size_t thread_bytes;                      /* of scratch memory */
+    vt_scratch scratch;
+} vt_preprocess_plan;
+
+/* A size other than the configuration's own scales the resize with it. Not for VT_FIT_NAFLEX unless
+ * the caller asks vt_naflex_size for the size first: the picture is then stretched to it. For
+ * num_threads threads; does nothing where the plan is for these sizes already. `config` and `plan`
+ * stay where they are while the plan is used. */
+vt_status vt_preprocess_prepare(vt_preprocess_plan *plan, const vt_preprocess *config,
+                                const struct vt_preprocess_sizes *sizes, size_t num_threads,
+                                vt_error *err);
+
+/* Fills pixels[3][height][width], the model's input, on the pool's threads. The same bits for any
+ * number of them. */
+void vt_preprocess_rows(const vt_preprocess_plan *plan, float *pixels, const vt_rows *rows,
+                        const vt_kernels *kernels, vt_pool *pool);
+void vt_preprocess_free(vt_preprocess_plan *plan);
+
+/* All of it in one call, on the caller's thread. */
 vt_status vt_preprocess_run(const vt_preprocess *config, float *pixels, const vt_image *image,
                             size_t height, size_t width, const vt_kernels *kernels, vt_error *err);
 

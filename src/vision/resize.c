@@ -85,32 +85,26 @@ typedef struct resize_axis {
     size_t in_size, out_size, begin, count;
 } resize_axis;
 
-static void taps_free(vt_taps *t) {
-    vt_free(t->first);
-    vt_free(t->length);
-    vt_free(t->fixed);
-    vt_free(t->single);
-    *t = (vt_taps){0};
+static bool one_tap(const resize_axis *axis, vt_filter filter) {
+    return filter == VT_FILTER_NEAREST || axis->in_size == axis->out_size;
 }
 
-static vt_status taps_alloc(vt_taps *t, const resize_axis *axis, double support, bool fixed,
-                            vt_error *err) {
-    size_t room = 2 * (size_t)ceil(support) + 1, total;
+static void take_taps(vt_taps *t, vt_arena *arena, const resize_axis *axis, vt_filter filter,
+                      bool fixed) {
+    const double scale = (double)axis->in_size / (double)axis->out_size;
+    const double support = FILTERS[filter].support * (scale < 1 ? 1 : scale);
+    /* One more than Pillow's: a float's rounding must not write past the end. */
+    size_t room = one_tap(axis, filter) ? 1 : 2 * (size_t)ceil(support + 1) + 1;
     room = (room + VT_RESIZE_GROUP - 1) / VT_RESIZE_GROUP * VT_RESIZE_GROUP;
-    *t = (vt_taps){.count = axis->count, .room = room};
+    size_t total = 0;
     if (!vt_mul_size(room, axis->count, &total))
-        return vt_fail(err, VT_ERR_LIMIT, "resize from %zu to %zu pixels", axis->in_size,
-                       axis->out_size);
-    t->first = vt_malloc(axis->count, sizeof *t->first);
-    t->length = vt_malloc(axis->count, sizeof *t->length);
-    if (fixed)
-        t->fixed = vt_calloc(total, sizeof *t->fixed);
-    else
-        t->single = vt_calloc(total, sizeof *t->single);
-    if (t->first && t->length && (t->fixed || t->single))
-        return VT_OK;
-    taps_free(t);
-    return vt_fail_memory(err, "resize weights", total);
+        arena->overflow = true;
+    t->count = axis->count;
+    t->room = room;
+    t->first = vt_arena_take(arena, axis->count, sizeof *t->first);
+    t->length = vt_arena_take(arena, axis->count, sizeof *t->length);
+    t->fixed = fixed ? vt_arena_take(arena, total, sizeof *t->fixed) : NULL;
+    t->single = fixed ? NULL : vt_arena_take(arena, total, sizeof *t->single);
 }
 
 /* Source pixels whose centres lie within `support` of `center`. The +0.5 rounds. */
@@ -138,9 +132,11 @@ static void compute_fixed(vt_taps *t, const resize_axis *axis, const filter_kern
             scratch[j] = kernel->weight(x * (1 / stretch));
             sum += scratch[j];
         }
+        int32_t *weights = t->fixed + i * t->room;
+        memset(weights, 0, t->room * sizeof *weights);
         for (size_t j = 0; j < t->length[i]; j++) {
             const double weight = sum != 0 ? scratch[j] / sum : scratch[j];
-            t->fixed[i * t->room + j] = (int32_t)(weight * one + (weight < 0 ? -0.5 : 0.5));
+            weights[j] = (int32_t)(weight * one + (weight < 0 ? -0.5 : 0.5));
         }
     }
 }
@@ -168,174 +164,134 @@ static void compute_single(vt_taps *t, const resize_axis *axis, const filter_ker
     }
 }
 
-static vt_status taps_create(vt_taps *t, const resize_axis *axis, vt_filter filter, bool fixed,
-                             vt_error *err) {
-    const filter_kernel *kernel = &FILTERS[filter];
-    const double scale = (double)axis->in_size / (double)axis->out_size;
-    const double support = kernel->support * (scale < 1 ? 1 : scale);
-    /* One more than Pillow's: a float's rounding must not write past the end. */
-    vt_status status = taps_alloc(t, axis, support + 1, fixed, err);
-    if (status)
-        return status;
-    if (!fixed) {
-        compute_single(t, axis, kernel);
-        return VT_OK;
-    }
-    double *scratch = vt_malloc(t->room, sizeof *scratch);
-    if (!scratch) {
-        status = vt_fail_memory(err, "resize weights", t->room * sizeof *scratch);
-        taps_free(t);
-        return status;
-    }
-    compute_fixed(t, axis, kernel, scratch);
-    vt_free(scratch);
-    return VT_OK;
-}
-
-/* ---- 8 bits ------------------------------------------------------------------------------- */
-
-/* Where a pass reads: rows of packed RGB. */
-typedef struct rows {
-    const uint8_t *pixels;
-    size_t stride;
-} rows;
-
-/* The last rows of a picture, from row `from` on, one by one in a buffer that may be read past its
- * end. */
-static vt_status resize_last_rows(uint8_t *out, size_t out_stride, rows in, size_t from, size_t to,
-                                  const vt_taps *t, const vt_kernels *kernels, vt_error *err) {
-    const size_t bytes = CHANNELS * (t->first[t->count - 1] + t->length[t->count - 1]);
-    uint8_t *row = vt_calloc(bytes + VT_RESIZE_SLACK, 1);
-    if (!row)
-        return vt_fail_memory(err, "resize row", bytes);
-    for (size_t y = from; y < to; y++) {
-        memcpy(row, in.pixels + y * in.stride, bytes);
-        kernels->resize_rows(out + y * out_stride, out_stride, row, bytes, 1, t);
-    }
-    vt_free(row);
-    return VT_OK;
-}
-
-/* Rows `first` to `first + num_rows` of the picture along x. */
-static vt_status horizontal_u8(uint8_t *out, size_t out_stride, const vt_image *image, size_t first,
-                               size_t num_rows, const resize_axis *axis, vt_filter filter,
-                               const vt_kernels *kernels, vt_error *err) {
-    vt_taps t;
-    vt_status status = taps_create(&t, axis, filter, true, err);
-    if (status)
-        return status;
-    /* Rows of which VT_RESIZE_SLACK bytes more lie within the picture. */
-    const size_t margin = (VT_RESIZE_SLACK + image->stride - 1) / image->stride;
-    const size_t safe = image->height > first + margin ? image->height - first - margin : 0;
-    const size_t in_place = safe < num_rows ? safe : num_rows;
-    const rows in = {image->pixels + first * image->stride, image->stride};
-    kernels->resize_rows(out, out_stride, in.pixels, in.stride, in_place, &t);
-    if (in_place < num_rows)
-        status = resize_last_rows(out, out_stride, in, in_place, num_rows, &t, kernels, err);
-    taps_free(&t);
-    return status;
-}
-
-/* Both passes, each left out when it would change nothing, as in Resample.c: ImagingResampleInner.
- * The first goes over those rows only that the second reads. */
-static vt_status resample_u8(uint8_t *out, size_t out_stride, const vt_image *image,
-                             const resize_axis *across, const resize_axis *down, vt_filter filter,
-                             const vt_kernels *kernels, vt_error *err) {
-    const size_t row_bytes = CHANNELS * across->count;
-    rows in = {image->pixels + CHANNELS * across->begin, image->stride};
-    const bool keep_width = across->in_size == across->out_size;
-    if (down->in_size == down->out_size) {
-        if (!keep_width)
-            return horizontal_u8(out, out_stride, image, down->begin, down->count, across, filter,
-                                 kernels, err);
-        for (size_t y = 0; y < down->count; y++)
-            memcpy(out + y * out_stride, in.pixels + (down->begin + y) * in.stride, row_bytes);
-        return VT_OK;
-    }
-
-    vt_taps t;
-    vt_status status = taps_create(&t, down, filter, true, err);
-    if (status)
-        return status;
-    const size_t first = t.first[0];
-    const size_t num_rows = t.first[t.count - 1] + t.length[t.count - 1] - first;
-    uint8_t *between = NULL;
-    in.pixels += first * in.stride;
-    if (!keep_width) {
-        between = vt_malloc(num_rows, row_bytes);
-        status = between ? horizontal_u8(between, row_bytes, image, first, num_rows, across, filter,
-                                         kernels, err)
-                         : vt_fail_memory(err, "resize rows", row_bytes);
-        in = (rows){between, row_bytes};
-    }
-    for (size_t y = 0; !status && y < t.count; y++) {
-        const uint8_t *from = in.pixels + (t.first[y] - first) * in.stride;
-        kernels->resize_columns(out + y * out_stride, from, in.stride, row_bytes,
-                                t.fixed + y * t.room, t.length[y]);
-    }
-    vt_free(between);
-    taps_free(&t);
-    return status;
-}
-
-/* The source index of each output of an axis. The coordinate is added up step by step, as in Pillow
- * 9, src/libImaging/Geometry.c: ImagingScaleAffine, rounding errors and all. */
-static void nearest_indices(size_t *indices, const resize_axis *axis) {
+/* Each output is one source pixel. The coordinate is added up step by step, as in Pillow 9,
+ * src/libImaging/Geometry.c: ImagingScaleAffine, rounding errors and all; without a change of size,
+ * where Resample.c leaves the pass out, it is the pixel itself. */
+static void compute_one(vt_taps *t, const resize_axis *axis) {
     const double scale = (double)axis->in_size / (double)axis->out_size;
     double at = scale * 0.5;
     for (size_t i = 0; i < axis->begin + axis->count; i++, at += scale) {
-        const size_t index = (size_t)at;
-        if (i >= axis->begin)
-            indices[i - axis->begin] = index < axis->in_size ? index : axis->in_size - 1;
+        if (i < axis->begin)
+            continue;
+        const size_t n = i - axis->begin, index = (size_t)at;
+        t->first[n] = index < axis->in_size ? index : axis->in_size - 1;
+        t->length[n] = 1;
+        if (t->single)
+            t->single[n * t->room] = 1;
+        for (size_t j = 0; t->fixed && j < t->room; j++)
+            t->fixed[n * t->room + j] = j == 0 ? 1 << VT_RESIZE_BITS : 0;
     }
 }
 
-static vt_status nearest_u8(uint8_t *out, size_t out_stride, const vt_image *image,
-                            const resize_axis *across, const resize_axis *down, vt_error *err) {
-    size_t *columns = vt_malloc(across->count, sizeof *columns);
-    size_t *lines = vt_malloc(down->count, sizeof *lines);
-    vt_status status = VT_OK;
-    if (columns && lines) {
-        nearest_indices(columns, across);
-        nearest_indices(lines, down);
-        for (size_t y = 0; y < down->count; y++)
-            for (size_t x = 0; x < across->count; x++)
-                memcpy(out + y * out_stride + CHANNELS * x,
-                       image->pixels + lines[y] * image->stride + CHANNELS * columns[x], CHANNELS);
-    } else {
-        status = vt_fail_memory(err, "resize", (across->count + down->count) * sizeof *columns);
-    }
-    vt_free(columns);
-    vt_free(lines);
-    return status;
+static void compute_taps(vt_taps *t, const resize_axis *axis, vt_filter filter, double *scratch) {
+    if (one_tap(axis, filter))
+        compute_one(t, axis);
+    else if (t->fixed)
+        compute_fixed(t, axis, &FILTERS[filter], scratch);
+    else
+        compute_single(t, axis, &FILTERS[filter]);
+}
+
+/* ---- plan --------------------------------------------------------------------------------- */
+
+/* Rows of the picture that are taken at a time: the kernels share weights among some. */
+enum { STRIP = 8 };
+
+/* Rows of `between`: what one row needs, twice, so that they are seldom moved to its beginning. */
+static size_t between_rows(const vt_resize *plan) {
+    return 2 * plan->most_taps + STRIP;
+}
+
+static size_t strip_stride(const vt_resize *plan) {
+    return CHANNELS * plan->width;
+}
+
+/* What a pass needs: `between`, then `strip`. */
+static bool measure_scratch(vt_resize *plan) {
+    size_t between, strip;
+    return vt_mul_size(between_rows(plan), plan->row_bytes, &between) &&
+           vt_mul_size(STRIP, strip_stride(plan), &strip) &&
+           vt_add_size(strip, VT_RESIZE_SLACK, &strip) &&
+           vt_add_size(between, strip, &plan->scratch_bytes);
 }
 
 /* Splits the window into its axes, having checked it. */
-static vt_status window_axes(resize_axis *across, resize_axis *down, const vt_image *image,
+static vt_status window_axes(resize_axis *across, resize_axis *down, size_t height, size_t width,
                              const vt_resize_window *w, vt_error *err) {
-    if (image->width == 0 || image->height == 0 || image->stride / CHANNELS < image->width)
-        return vt_fail(err, VT_ERR_ARGUMENT, "image of %zux%zu pixels, stride %zu", image->width,
-                       image->height, image->stride);
+    const size_t MOST = SIZE_MAX / 64; /* so that the bytes of a row can be counted */
+    if (width == 0 || height == 0 || width > MOST || height > MOST || w->full_width > MOST ||
+        w->full_height > MOST)
+        return vt_fail(err, VT_ERR_ARGUMENT, "resize of %zux%zu pixels to %zux%zu", width, height,
+                       w->full_width, w->full_height);
     if (w->width == 0 || w->height == 0 || w->width > w->full_width ||
         w->left > w->full_width - w->width || w->height > w->full_height ||
         w->top > w->full_height - w->height)
         return vt_fail(err, VT_ERR_ARGUMENT, "window of %zux%zu at %zu,%zu in %zux%zu", w->width,
                        w->height, w->left, w->top, w->full_width, w->full_height);
-    *across = (resize_axis){image->width, w->full_width, w->left, w->width};
-    *down = (resize_axis){image->height, w->full_height, w->top, w->height};
+    *across = (resize_axis){width, w->full_width, w->left, w->width};
+    *down = (resize_axis){height, w->full_height, w->top, w->height};
     return VT_OK;
 }
 
-vt_status vt_resize_u8(uint8_t *out, size_t out_stride, const vt_image *image,
-                       const vt_resize_window *window, vt_filter filter, const vt_kernels *kernels,
-                       vt_error *err) {
+/* Counts columns from the first that is read. */
+static void find_columns(vt_resize *plan) {
+    vt_taps *t = &plan->across;
+    size_t begin = SIZE_MAX, end = 0;
+    for (size_t i = 0; i < t->count; i++) {
+        begin = t->first[i] < begin ? t->first[i] : begin;
+        end = t->first[i] + t->length[i] > end ? t->first[i] + t->length[i] : end;
+    }
+    for (size_t i = 0; i < t->count; i++)
+        t->first[i] -= begin;
+    plan->left = begin;
+    plan->width = end - begin;
+}
+
+static void find_most_taps(vt_resize *plan) {
+    plan->most_taps = 1;
+    for (size_t i = 0; i < plan->down.count; i++)
+        if (plan->down.length[i] > plan->most_taps)
+            plan->most_taps = plan->down.length[i];
+}
+
+vt_status vt_resize_plan(vt_resize *plan, size_t height, size_t width,
+                         const vt_resize_window *window, vt_filter filter, const float *levels,
+                         vt_error *err) {
     resize_axis across, down;
-    const vt_status status = window_axes(&across, &down, image, window, err);
+    vt_status status = window_axes(&across, &down, height, width, window, err);
     if (status)
         return status;
-    if (filter == VT_FILTER_NEAREST)
-        return nearest_u8(out, out_stride, image, &across, &down, err);
-    return resample_u8(out, out_stride, image, &across, &down, filter, kernels, err);
+    if (levels && filter != VT_FILTER_BILINEAR && filter != VT_FILTER_BICUBIC)
+        return vt_fail(err, VT_ERR_UNSUPPORTED, "%s resize of floats", vt_filter_name(filter));
+    vt_arena arena = {0};
+    double *scratch = NULL;
+    for (int pass = 0; pass < 2; pass++) { /* the first measures */
+        arena.used = 0;
+        take_taps(&plan->across, &arena, &across, filter, !levels);
+        take_taps(&plan->down, &arena, &down, filter, !levels);
+        scratch = vt_arena_take(&arena, plan->across.room + plan->down.room, sizeof *scratch);
+        if (arena.overflow)
+            return vt_fail(err, VT_ERR_LIMIT, "resize from %zux%zu to %zux%zu pixels", width,
+                           height, window->full_width, window->full_height);
+        if (!arena.base && !vt_scratch_reserve(&plan->memory, arena.used))
+            return vt_fail_memory(err, "resize weights", arena.used);
+        arena.base = plan->memory.data;
+    }
+    compute_taps(&plan->across, &across, filter, scratch);
+    compute_taps(&plan->down, &down, filter, scratch);
+    find_columns(plan);
+    find_most_taps(plan);
+    plan->levels = levels;
+    plan->out_width = window->width;
+    plan->keep_width = width == window->full_width;
+    plan->row_bytes = CHANNELS * window->width * (levels ? sizeof(float) : 1);
+    return measure_scratch(plan) ? VT_OK
+                                 : vt_fail(err, VT_ERR_LIMIT, "resize of %zu columns", plan->width);
+}
+
+void vt_resize_free(vt_resize *plan) {
+    vt_scratch_free(&plan->memory);
+    *plan = (vt_resize){0};
 }
 
 /* ---- floats ------------------------------------------------------------------------------- */
@@ -361,40 +317,145 @@ static void filter_column_f32(float *out, const float *in, size_t count, const f
             out[x] += weights[j] * in[j * count + x];
 }
 
-static vt_status resample_f32(float *out, const vt_image *image, const float levels[256],
-                              const vt_taps *across, const vt_taps *down, vt_error *err) {
-    const size_t row_size = CHANNELS * across->count;
-    const size_t first = down->first[0];
-    const size_t num_rows = down->first[down->count - 1] + down->length[down->count - 1] - first;
-    size_t total;
-    float *between =
-        vt_mul_size(num_rows, row_size, &total) ? vt_malloc(total, sizeof *between) : NULL;
-    if (!between)
-        return vt_fail_memory(err, "resize rows", row_size);
-    for (size_t y = 0; y < num_rows; y++)
-        filter_row_f32(between + y * row_size, image->pixels + (first + y) * image->stride, levels,
-                       across);
-    for (size_t y = 0; y < down->count; y++)
-        filter_column_f32(out + y * row_size, between + (down->first[y] - first) * row_size,
-                          row_size, down->single + y * down->room, down->length[y]);
-    vt_free(between);
+/* ---- pass --------------------------------------------------------------------------------- */
+
+vt_status vt_rows_of_image(vt_rows *out, const vt_image *image, vt_error *err) {
+    *out = (vt_rows){.height = image->height,
+                     .width = image->width,
+                     .pixels = image->pixels,
+                     .stride = image->stride};
+    if (image->width == 0 || image->height == 0 || image->stride / CHANNELS < image->width)
+        return vt_fail(err, VT_ERR_ARGUMENT, "image of %zux%zu pixels, stride %zu", image->width,
+                       image->height, image->stride);
     return VT_OK;
 }
 
-vt_status vt_resize_f32(float *out, const vt_image *image, const float levels[256],
-                        const vt_resize_window *window, vt_filter filter, vt_error *err) {
-    resize_axis across, down;
-    vt_taps columns, lines;
-    if (filter != VT_FILTER_BILINEAR && filter != VT_FILTER_BICUBIC)
-        return vt_fail(err, VT_ERR_UNSUPPORTED, "%s resize of floats", vt_filter_name(filter));
-    vt_status status = window_axes(&across, &down, image, window, err);
-    if (status || (status = taps_create(&columns, &across, filter, false, err)))
-        return status;
-    status = taps_create(&lines, &down, filter, false, err);
-    if (!status) {
-        status = resample_f32(out, image, levels, &columns, &lines, err);
-        taps_free(&lines);
+void vt_resize_begin(vt_resize_pass *pass, const vt_resize *plan, const vt_rows *rows,
+                     const vt_kernels *kernels, void *scratch, size_t begin, size_t end) {
+    *pass = (vt_resize_pass){
+        .plan = plan,
+        .rows = rows,
+        .kernels = kernels,
+        .next = begin,
+        .end = end,
+        .between = scratch,
+        .strip = (uint8_t *)scratch + between_rows(plan) * plan->row_bytes,
+    };
+}
+
+/* Whether the picture's memory goes on for VT_RESIZE_SLACK bytes after what is read of a row. */
+static bool has_slack(const vt_resize_pass *pass, size_t row) {
+    const vt_rows *rows = pass->rows;
+    const size_t end = row * rows->stride + CHANNELS * (pass->plan->left + pass->plan->width);
+    return end + VT_RESIZE_SLACK <= (rows->height - 1) * rows->stride + CHANNELS * rows->width;
+}
+
+/* Where the columns that are read of `count` rows from `first` on lie; *stride bytes apart, and
+ * VT_RESIZE_SLACK may be read after each. */
+static const uint8_t *find_rows(const vt_resize_pass *pass, size_t first, size_t count,
+                                size_t *stride) {
+    const vt_resize *plan = pass->plan;
+    const vt_rows *rows = pass->rows;
+    const size_t bytes = strip_stride(plan);
+    *stride = bytes;
+    if (!rows->pixels) {
+        rows->read(rows->user, pass->strip, bytes, first, count, plan->left, plan->width);
+        return pass->strip;
     }
-    taps_free(&columns);
+    const uint8_t *at = rows->pixels + first * rows->stride + CHANNELS * plan->left;
+    if (has_slack(pass, first + count - 1)) {
+        *stride = rows->stride;
+        return at;
+    }
+    for (size_t y = 0; y < count; y++)
+        memcpy(pass->strip + y * bytes, at + y * rows->stride, bytes);
+    return pass->strip;
+}
+
+/* Resizes `count` rows of the picture across, to the end of `between`. */
+static void add_rows(vt_resize_pass *pass, size_t count) {
+    const vt_resize *plan = pass->plan;
+    size_t stride;
+    const uint8_t *in = find_rows(pass, pass->first + pass->count, count, &stride);
+    uint8_t *out = pass->between + pass->count * plan->row_bytes;
+    if (!plan->levels && !plan->keep_width)
+        pass->kernels->resize_rows(out, plan->row_bytes, in, stride, count, &plan->across);
+    for (size_t y = 0; y < count; y++, out += plan->row_bytes, in += stride)
+        if (plan->levels)
+            filter_row_f32((float *)(void *)out, in, plan->levels, &plan->across);
+        else if (plan->keep_width)
+            memcpy(out, in, plan->row_bytes);
+    pass->count += count;
+}
+
+/* Forgets the rows before `first`. */
+static void drop_rows(vt_resize_pass *pass, size_t first) {
+    const size_t bytes = pass->plan->row_bytes, dropped = first - pass->first;
+    const size_t left = dropped < pass->count ? pass->count - dropped : 0;
+    if (left)
+        memmove(pass->between, pass->between + dropped * bytes, left * bytes);
+    pass->first = first;
+    pass->count = left;
+}
+
+/* How many rows of the picture to read on from `at`: a strip, but none that no row is made of. */
+static size_t count_rows(const vt_resize_pass *pass, size_t at) {
+    const vt_taps *t = &pass->plan->down;
+    size_t end = at;
+    for (size_t i = pass->next; i < pass->end && end < at + STRIP && t->first[i] <= end; i++)
+        if (t->first[i] + t->length[i] > end)
+            end = t->first[i] + t->length[i];
+    return end - at < STRIP ? end - at : STRIP;
+}
+
+/* Has `between` hold all rows that the next one is made of. */
+static void read_on(vt_resize_pass *pass) {
+    const vt_taps *t = &pass->plan->down;
+    const size_t first = t->first[pass->next], end = first + t->length[pass->next];
+    if (first >= pass->first + pass->count)
+        drop_rows(pass, first);
+    while (pass->first + pass->count < end) {
+        const size_t count = count_rows(pass, pass->first + pass->count);
+        if (pass->count + count > between_rows(pass->plan))
+            drop_rows(pass, first);
+        add_rows(pass, count);
+    }
+}
+
+void vt_resize_next(vt_resize_pass *pass, void *out) {
+    const vt_resize *plan = pass->plan;
+    const vt_taps *t = &plan->down;
+    read_on(pass);
+    const size_t i = pass->next++, count = CHANNELS * plan->out_width;
+    const uint8_t *in = pass->between + (t->first[i] - pass->first) * plan->row_bytes;
+    if (t->length[i] == 1)
+        memcpy(out, in, plan->row_bytes);
+    else if (plan->levels)
+        filter_column_f32(out, (const float *)(const void *)in, count, t->single + i * t->room,
+                          t->length[i]);
+    else
+        pass->kernels->resize_columns(out, in, plan->row_bytes, count, t->fixed + i * t->room,
+                                      t->length[i]);
+}
+
+vt_status vt_resize_u8(uint8_t *out, size_t out_stride, const vt_image *image,
+                       const vt_resize_window *window, vt_filter filter, const vt_kernels *kernels,
+                       vt_error *err) {
+    vt_resize plan = {0};
+    vt_scratch scratch = {0};
+    vt_rows rows;
+    vt_status status = vt_rows_of_image(&rows, image, err);
+    if (!status)
+        status = vt_resize_plan(&plan, rows.height, rows.width, window, filter, NULL, err);
+    if (!status && !vt_scratch_reserve(&scratch, plan.scratch_bytes))
+        status = vt_fail_memory(err, "resize rows", plan.scratch_bytes);
+    if (!status) {
+        vt_resize_pass pass;
+        vt_resize_begin(&pass, &plan, &rows, kernels, scratch.data, 0, window->height);
+        for (size_t y = 0; y < window->height; y++)
+            vt_resize_next(&pass, out + y * out_stride);
+    }
+    vt_scratch_free(&scratch);
+    vt_resize_free(&plan);
     return status;
 }
