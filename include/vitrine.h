@@ -31,9 +31,9 @@
  * zero field means its default. The library never prints and never exits.
  *
  * Threads. A vt_model does not change after vt_model_open and may be shared by any number of threads. A
- * vt_session belongs to one thread at a time, and uses worker threads: its own, or a vt_threads that it
- * shares with others. Results have the same bits for any number of threads, and whatever else is in a
- * batch (other backends than "native": docs/DESIGN.md). Everything else is plain data of the caller's.
+ * vt_session belongs to one thread at a time (vt_session_cancel apart), and uses worker threads: its own, or a
+ * vt_threads that it shares with others. Results have the same bits for any number of threads, and whatever else
+ * is in a batch (other backends than "native": docs/DESIGN.md). Everything else is plain data of the caller's.
  *
  * Forks. The child of a fork has no worker threads: sessions made before it go on there, with the same
  * results, on the thread that calls, and may be destroyed there. New ones have all threads. What another
@@ -69,7 +69,8 @@ typedef enum vt_status {
     VT_ERR_LIMIT,       /* over one of the caller's limits */
     VT_ERR_MISSING,     /* a file, key or tensor that must be there is not */
     VT_ERR_SHAPE,       /* a tensor's shape or type is not what the configuration asks for */
-    VT_ERR_INTERNAL     /* a defect of vitrine's */
+    VT_ERR_INTERNAL,    /* a defect of vitrine's */
+    VT_ERR_CANCELLED    /* vt_session_cancel was called */
 } vt_status;
 
 typedef struct vt_error {
@@ -82,6 +83,21 @@ const char *vt_status_name(vt_status status);
 
 /* Receives warnings (an unknown tensor, a rounded size): one line, no newline. */
 typedef void (*vt_log_fn)(void *user, const char *line);
+
+/* Where the library gets its memory from. */
+typedef struct vt_allocator {
+    /* `bytes` (at least 1) aligned to `alignment`, a power of two; NULL: there are none. */
+    void *(*allocate)(void *user, size_t bytes, size_t alignment);
+    /* Takes back what `allocate` gave; not called with NULL. */
+    void (*release)(void *user, void *memory);
+    void *user;
+} vt_allocator;
+
+/* Has all memory of vitrine's own come from there, or, with NULL, from the C library again. For the whole
+ * process, and so to be called before anything else of vitrine, while no other thread is in it and nothing is
+ * allocated. Both functions are called by any thread, several at once. Decoders and the JSON reader use the C
+ * library's, as do the worker threads' stacks and the mapped files. */
+void vt_set_allocator(const vt_allocator *allocator);
 
 /* ---- images ------------------------------------------------------------------------------------ */
 
@@ -121,6 +137,60 @@ vt_status vt_image_read(vt_image *out, const char *path, const vt_image_options 
 
 /* Frees the pixels and zeroes the struct. */
 void vt_image_free(vt_image *image);
+
+/* ---- frames of a camera ------------------------------------------------------------------------ */
+
+typedef enum vt_pixel_format {
+    VT_PIXEL_RGB24 = 0,      /* bytes R G B */
+    VT_PIXEL_BGR24,          /* bytes B G R */
+    VT_PIXEL_RGBA,           /* bytes R G B and one that is not looked at */
+    VT_PIXEL_BGRA,           /* bytes B G R and one that is not looked at */
+    VT_PIXEL_GRAY8,          /* one byte, 0 to 255 */
+    VT_PIXEL_RGB_PLANAR_F32, /* planes R, G, B of floats, 0 to 1; each is taken for the nearest of 256 levels */
+    VT_PIXEL_NV12,           /* planes Y and, for each 2 x 2 pixels, bytes U V */
+    VT_PIXEL_I420,           /* planes Y and, for each 2 x 2 pixels, U and V */
+    VT_PIXEL_YUYV,           /* bytes Y0 U Y1 V for two pixels of a row (YUY2) */
+    VT_PIXEL_UYVY,           /* bytes U Y0 V Y1 */
+    VT_PIXEL_MJPEG,          /* a JPEG picture; its EXIF orientation is not looked at */
+    VT_PIXEL_COUNT
+} vt_pixel_format;
+
+/* "nv12", as ffmpeg would call it where it has a name; and back: VT_PIXEL_COUNT when the name is not known. */
+const char *vt_pixel_format_name(vt_pixel_format format);
+vt_pixel_format vt_pixel_format_from_name(const char *name);
+
+typedef enum vt_yuv_matrix {
+    VT_YUV_BT601 = 0, /* ITU-R BT.601: standard definition, webcams */
+    VT_YUV_BT709      /* ITU-R BT.709: high definition */
+} vt_yuv_matrix;
+
+/* A picture in the caller's memory, which is only read, while vt_session_run runs, and never copied whole.
+ * Chroma is not interpolated: the pixels of a pair or square have the same, as in libyuv and OpenCV. What is
+ * cut out and turned is done before the model's own preprocessing. */
+typedef struct vt_frame {
+    size_t struct_size;
+    vt_pixel_format format;
+    size_t width, height;  /* in pixels, as stored; odd ones have ceil(n / 2) chroma samples. MJPEG: not used */
+    const void *planes[3]; /* as many as the format has */
+    size_t strides[3];     /* bytes from one row to the next; 0: the least, rows without gaps */
+    size_t size;           /* MJPEG: the bytes at planes[0]; else not used */
+    vt_yuv_matrix matrix;  /* of Y, U and V */
+    bool full_range;       /* Y, U and V from 0 to 255; false: Y from 16 to 235, U and V from 16 to 240 */
+    size_t crop_left, crop_top;     /* the part that is looked at, in stored pixels */
+    size_t crop_width, crop_height; /* 0: to the right, or lower, edge */
+    unsigned rotate;       /* then clockwise by 0, 90, 180 or 270 degrees */
+    bool mirror;           /* then left and right are exchanged */
+} vt_frame;
+#define VT_FRAME_INIT {.struct_size = sizeof(vt_frame)}
+
+/* The bytes of a frame whose rows and planes have no gaps, one plane after another, as ffmpeg's rawvideo has
+ * them; 0 for MJPEG, and where they do not fit in a size_t. */
+size_t vt_frame_bytes(vt_pixel_format format, size_t width, size_t height);
+
+/* Sets format, width, height, planes and strides for such memory (MJPEG: planes and size), and leaves the other
+ * fields. VT_ERR_ARGUMENT when `size` is less than vt_frame_bytes. */
+vt_status vt_frame_set_packed(vt_frame *frame, vt_pixel_format format, size_t width, size_t height,
+                              const void *data, size_t size, vt_error *err);
 
 /* ---- tensors and tensor files ------------------------------------------------------------------ */
 
@@ -466,9 +536,43 @@ typedef struct vt_prediction {
  * written: min(k, num_classes). */
 size_t vt_model_top_k(const vt_model *model, const float *logits, vt_prediction *out, size_t k);
 
-/* Preprocess, forward and top k of one picture. VT_ERR_UNSUPPORTED when the model has no classifier. */
+/* Preprocess, forward and top k of one picture. Allocates as vt_session_run does. VT_ERR_UNSUPPORTED when the
+ * model has no classifier. */
 vt_status vt_classify_image(vt_session *session, const vt_image *image, vt_prediction *out, size_t k,
                             vt_error *err);
+
+/* ---- frames to answers ------------------------------------------------------------------------- */
+
+/* What is wanted of a frame, in the caller's memory: whatever is NULL is not. */
+typedef struct vt_result {
+    size_t struct_size;
+    vt_prediction *predictions; /* [top_k], best first */
+    size_t top_k;
+    float *logits;       /* [num_classes] */
+    float *pooled;       /* [vt_session_pooled_width] */
+    float *image_embeds; /* [vt_model_embed_dim], of length 1 */
+    float *features;     /* [vt_session_num_tokens][vt_session_pooled_width]; needs the option `features` */
+    /* Written: */
+    size_t num_predictions; /* min(top_k, num_classes) */
+    double decode_ms;       /* of an MJPEG frame */
+    double preprocess_ms;   /* colours, crop, resize and normalisation */
+    double forward_ms;      /* of the whole call's frames together */
+} vt_result;
+#define VT_RESULT_INIT {.struct_size = sizeof(vt_result)}
+
+/* Preprocesses `count` (1..batch) frames as the model wants them, runs them, and writes what results[count] ask
+ * for. Scores are as of the same picture in a PNG file. Allocates when a frame needs more memory than any before
+ * it, and else not at all (libjpeg, for MJPEG, has memory of its own). On failure results are not written, and the
+ * message says which frame's fault it was. VT_ERR_UNSUPPORTED where a model has no such result, VT_ERR_CANCELLED
+ * after vt_session_cancel. */
+vt_status vt_session_run(vt_session *session, vt_result *results, const vt_frame *frames, size_t count,
+                         vt_error *err);
+
+/* The one call that may come from another thread while the session runs, to meet a deadline: what runs (any of
+ * the passes, of frames, pictures or texts) stops before its next block and returns VT_ERR_CANCELLED; one that was about
+ * to end may still end well. Results of the session are then not valid; a step (vt_session_step) was not made.
+ * Does nothing when nothing runs. The session can be used on. */
+void vt_session_cancel(vt_session *session);
 
 /* ---- tokenizers -------------------------------------------------------------------------------- */
 

@@ -59,6 +59,8 @@ const char *vt_status_name(vt_status status) {
         return "shapes disagree";
     case VT_ERR_INTERNAL:
         return "internal error";
+    case VT_ERR_CANCELLED:
+        return "cancelled";
     }
     return "unknown status";
 }

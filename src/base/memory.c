@@ -6,6 +6,8 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "vitrine.h"
+
 bool vt_mul_size(size_t a, size_t b, size_t *out) {
     if (b != 0 && a > SIZE_MAX / b)
         return false;
@@ -37,11 +39,29 @@ static bool align_size(size_t bytes, size_t *out) {
     return true;
 }
 
+static void *system_allocate(void *user, size_t bytes, size_t alignment) {
+    (void)user;
+    return aligned_alloc(alignment, bytes);
+}
+
+static void system_release(void *user, void *memory) {
+    (void)user;
+    free(memory);
+}
+
+/* Set before anything else happens, and only read from then on. */
+static vt_allocator allocator = {system_allocate, system_release, NULL};
+
+void vt_set_allocator(const vt_allocator *replacement) {
+    static const vt_allocator system = {system_allocate, system_release, NULL};
+    allocator = replacement ? *replacement : system;
+}
+
 void *vt_malloc(size_t count, size_t size) {
     size_t bytes;
     if (!vt_mul_size(count, size, &bytes) || !align_size(bytes ? bytes : 1, &bytes))
         return NULL;
-    return aligned_alloc(VT_ALIGNMENT, bytes);
+    return allocator.allocate(allocator.user, bytes, VT_ALIGNMENT);
 }
 
 void *vt_calloc(size_t count, size_t size) {
@@ -63,7 +83,8 @@ void *vt_realloc(void *memory, size_t old_count, size_t new_count, size_t size) 
 }
 
 void vt_free(void *memory) {
-    free(memory);
+    if (memory)
+        allocator.release(allocator.user, memory);
 }
 
 void vt_prefer_huge_pages(void *memory, size_t bytes) {

@@ -13,6 +13,7 @@ typedef struct vt_raster {
     size_t width, height;
     size_t channels;                /* 3: RGB; 4: RGBA, not premultiplied */
     uint8_t *pixels;                /* rows without gaps; from vt_malloc */
+    size_t capacity;                /* bytes at pixels, which a later picture may use again */
     int orientation;                /* EXIF tag 0x0112, 1 to 8; 1 is upright */
     size_t full_width, full_height; /* of the picture where it was shrunk on load; else 0 */
 } vt_raster;
@@ -20,7 +21,8 @@ typedef struct vt_raster {
 /* Checks a declared size against the limit, before anything of that size is allocated. */
 vt_status vt_raster_check(size_t width, size_t height, uint64_t max_pixels, vt_error *err);
 
-/* vt_raster_check, then allocates. The pixels are not initialised. */
+/* vt_raster_check, then allocates, or uses the memory that the raster has again where it is enough.
+ * The pixels are not initialised. */
 vt_status vt_raster_alloc(vt_raster *raster, size_t width, size_t height, size_t channels,
                           uint64_t max_pixels, vt_error *err);
 

@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/mapfile.h"
 #include "base/memory.h"
+#include "base/scratch.h"
 #include "formats/decoders.h"
 
 static const uint64_t DEFAULT_MAX_PIXELS = UINT64_C(1) << 28;
@@ -34,12 +35,19 @@ vt_status vt_raster_alloc(vt_raster *raster, size_t width, size_t height, size_t
     if (!vt_product((const size_t[]){width, height, channels}, 3, &bytes))
         return vt_fail(err, VT_ERR_LIMIT, "image of %zux%zu pixels does not fit in memory", width,
                        height);
-    uint8_t *pixels = vt_malloc(bytes, 1);
-    if (!pixels)
+    vt_scratch memory = {raster->pixels, raster->capacity};
+    const bool fresh = bytes > memory.bytes;
+    const bool enough = vt_scratch_reserve(&memory, bytes);
+    *raster = (vt_raster){.width = width,
+                          .height = height,
+                          .channels = channels,
+                          .pixels = memory.data,
+                          .capacity = memory.bytes,
+                          .orientation = 1};
+    if (!enough)
         return vt_fail_memory(err, "image", bytes);
-    vt_prefer_huge_pages(pixels, bytes); /* of a photograph's decoding, faults are a quarter */
-    *raster = (vt_raster){
-        .width = width, .height = height, .channels = channels, .pixels = pixels, .orientation = 1};
+    if (fresh)
+        vt_prefer_huge_pages(memory.data, bytes); /* of a photo's decoding, faults are a quarter */
     return VT_OK;
 }
 
@@ -132,6 +140,7 @@ static vt_status make_upright(vt_raster *raster, vt_error *err) {
                       min_size(y + TILE, walk.height));
     vt_free(raster->pixels);
     raster->pixels = out;
+    raster->capacity = bytes;
     raster->width = walk.width;
     raster->height = walk.height;
     if (vt_swaps_axes(raster->orientation)) {
@@ -197,8 +206,7 @@ static vt_status fail_unknown(const uint8_t *bytes, size_t size, vt_error *err) 
 
 /* ---- the public functions ----------------------------------------------------------------- */
 
-/* A caller built with an older header has a shorter struct; what it lacks is zero. */
-static vt_image_options with_defaults(const vt_image_options *options) {
+vt_image_options vt_image_options_or_defaults(const vt_image_options *options) {
     vt_image_options full = {0};
     if (options)
         memcpy(&full, options, min_size(options->struct_size, sizeof full));
@@ -228,7 +236,7 @@ static vt_status decode(vt_raster *raster, const uint8_t *bytes, size_t size,
 vt_status vt_image_decode(vt_image *out, const void *bytes, size_t size,
                           const vt_image_options *options, vt_error *err) {
     *out = (vt_image){0};
-    const vt_image_options full = with_defaults(options);
+    const vt_image_options full = vt_image_options_or_defaults(options);
     vt_raster raster = {0};
     const vt_status status = decode(&raster, bytes, size, &full, err);
     if (status) {
@@ -248,7 +256,8 @@ vt_status vt_image_read(vt_image *out, const char *path, const vt_image_options 
                         vt_error *err) {
     *out = (vt_image){0};
     vt_mapfile file;
-    vt_status status = vt_mapfile_open(&file, path, with_defaults(options).max_bytes, err);
+    vt_status status =
+        vt_mapfile_open(&file, path, vt_image_options_or_defaults(options).max_bytes, err);
     if (status)
         return status;
     status = vt_image_decode(out, file.data, file.size, options, err);

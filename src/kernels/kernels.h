@@ -41,6 +41,15 @@ typedef struct vt_taps {
     float *single;  /* or NULL */
 } vt_taps;
 
+/* Y, U and V to R, G and B in fixed point, 1.0 being 2^VT_YUV_BITS:
+ * R = y Y + red_v V + red, G = y Y + green_u U + green_v V + green, B = y Y + blue_u U + blue. */
+enum { VT_YUV_BITS = 16 };
+
+typedef struct vt_yuv_coefficients {
+    int32_t y, red_v, green_u, green_v, blue_u;
+    int32_t red, green, blue; /* the offsets of Y, U and V, and a half for rounding */
+} vt_yuv_coefficients;
+
 typedef struct vt_kernels {
     const char *name; /* "avx512", "avx2", "neon", "scalar" */
 
@@ -107,6 +116,14 @@ typedef struct vt_kernels {
     /* One row along y: `count` bytes, each the sum of a column weighted, rounded and clipped. */
     void (*resize_columns)(uint8_t *out, const uint8_t *in, size_t stride, size_t count,
                            const int32_t *weights, size_t num_weights);
+
+    /* rgb[count][3] of the pixels of a row; all tables give the same bytes. Pixels 2i and 2i + 1
+     * have u[i * uv_step] and v[i * uv_step]; of the samples of y each follows the other where
+     * uv_step is 1 or 2, and every second is taken where it is 4 (YUYV, UYVY). */
+    void (*yuv_to_rgb)(uint8_t *rgb, const uint8_t *y, const uint8_t *u, const uint8_t *v,
+                       size_t uv_step, size_t count, const vt_yuv_coefficients *coefficients);
+    /* The same of pixels of `step` bytes: 1 gray, 3 or 4 R G B, or B G R where `swapped`. */
+    void (*bytes_to_rgb)(uint8_t *rgb, const uint8_t *in, size_t step, bool swapped, size_t count);
 } vt_kernels;
 
 /* The table of that name, or the fastest that this processor has for NULL. VT_ERR_UNSUPPORTED when

@@ -11,6 +11,7 @@
 /* 28 accumulators, 2 vectors of B, a broadcast of A: 31 of 32 registers. */
 enum { TILE_ROWS = 14, TILE_VECS = 2 };
 
+#include "kernels/kernels_colour.inc.h"
 #include "kernels/kernels_gemm.inc.h"
 #include "kernels/kernels_peak.inc.h"
 #include "kernels/kernels_resize.inc.h"
@@ -42,6 +43,8 @@ const vt_kernels vt_kernels_avx512 = {
     .f32_to_bf16 = f32_to_bf16,
     .resize_rows = resize_rows_avx2,
     .resize_columns = resize_columns_u8,
+    .yuv_to_rgb = yuv_to_rgb,
+    .bytes_to_rgb = bytes_to_rgb,
 };
 
 #else

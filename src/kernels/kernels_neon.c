@@ -11,6 +11,7 @@
 /* 24 accumulators, 4 vectors of B, a broadcast of A: 29 of 32 registers. */
 enum { TILE_ROWS = 6, TILE_VECS = 4 };
 
+#include "kernels/kernels_colour.inc.h"
 #include "kernels/kernels_gemm.inc.h"
 #include "kernels/kernels_peak.inc.h"
 #include "kernels/kernels_resize.inc.h"
@@ -41,6 +42,8 @@ const vt_kernels vt_kernels_neon = {
     .f32_to_bf16 = f32_to_bf16,
     .resize_rows = resize_rows_u8,
     .resize_columns = resize_columns_u8,
+    .yuv_to_rgb = yuv_to_rgb,
+    .bytes_to_rgb = bytes_to_rgb,
 };
 
 #else

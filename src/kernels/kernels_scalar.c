@@ -8,6 +8,7 @@
 
 #include "kernels/tables.h"
 
+#include "kernels/kernels_colour.inc.h"
 #include "kernels/kernels_resize.inc.h"
 
 /* Small enough for the 16 registers of SSE2, to which compilers vectorise the loops over a panel.
@@ -300,4 +301,6 @@ const vt_kernels vt_kernels_scalar = {
     .f32_to_bf16 = f32_to_bf16,
     .resize_rows = resize_rows_u8,
     .resize_columns = resize_columns_u8,
+    .yuv_to_rgb = yuv_to_rgb,
+    .bytes_to_rgb = bytes_to_rgb,
 };

@@ -43,23 +43,3 @@ size_t vt_model_top_k(const vt_model *model, const float *logits, vt_prediction 
     }
     return count;
 }
-
-vt_status vt_classify_image(vt_session *session, const vt_image *image, vt_prediction *out,
-                            size_t k, vt_error *err) {
-    size_t height, width, floats;
-    vt_session_input_size(session, &height, &width);
-    if (!vt_session_logits(session))
-        return vt_fail(err, VT_ERR_UNSUPPORTED, "this model has no classifier");
-    if (!vt_mul_size(height * width, 3, &floats))
-        return vt_fail(err, VT_ERR_LIMIT, "an input of %zu x %zu is too large", height, width);
-    float *pixels = vt_malloc(floats, sizeof *pixels);
-    if (!pixels)
-        return vt_fail_memory(err, "an input", floats * sizeof *pixels);
-    vt_status status = vt_session_preprocess(session, pixels, image, err);
-    if (!status)
-        status = vt_session_forward(session, pixels, 1, err);
-    if (!status)
-        vt_model_top_k(session->model, vt_session_logits(session), out, k);
-    vt_free(pixels);
-    return status;
-}

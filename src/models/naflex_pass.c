@@ -16,18 +16,22 @@ bool vt_model_is_naflex(const vt_model *model) {
     return model->config.vision.naflex;
 }
 
-vt_status vt_session_fit_size(const vt_session *session, const vt_image *image, size_t *height,
-                              size_t *width, vt_error *err) {
+void vt_vision_fit_size(const vt_session *session, size_t full_height, size_t full_width,
+                        size_t *height, size_t *width) {
     const vt_vision_config *config = &session->model->config.vision;
-    if (!session->model->config.has_vision)
-        return vt_fail(err, VT_ERR_UNSUPPORTED, "this model takes no pictures");
     vt_session_input_size(session, height, width);
-    if (config->naflex) {
-        size_t full_height, full_width;
-        vt_image_full_size(image, &full_height, &full_width);
+    if (config->naflex)
         vt_naflex_size(height, width, full_height, full_width, config->run_patch_size,
                        session->vision.shape.num_patches);
-    }
+}
+
+vt_status vt_session_fit_size(const vt_session *session, const vt_image *image, size_t *height,
+                              size_t *width, vt_error *err) {
+    size_t full_height, full_width;
+    if (!session->model->config.has_vision)
+        return vt_fail(err, VT_ERR_UNSUPPORTED, "this model takes no pictures");
+    vt_image_full_size(image, &full_height, &full_width);
+    vt_vision_fit_size(session, full_height, full_width, height, width);
     return VT_OK;
 }
 
@@ -60,9 +64,8 @@ static vt_status fill_positions(vt_session *session, size_t item, size_t grid_h,
     return VT_OK;
 }
 
-vt_status vt_session_forward_naflex(vt_session *session, const float *const *pixels,
-                                    const size_t *heights, const size_t *widths, size_t count,
-                                    vt_error *err) {
+static vt_status forward(vt_session *session, const float *const *pixels, const size_t *heights,
+                         const size_t *widths, size_t count, vt_error *err) {
     const vt_model *model = session->model;
     const vt_compute compute = vt_session_compute(session, session->vision.buffers.rounded);
     vt_vision_pass *pass = &session->vision;
@@ -88,5 +91,12 @@ vt_status vt_session_forward_naflex(vt_session *session, const float *const *pix
                               pass->buffers.columns);
     vt_vision_tell_tokens(session, "embeddings", pass->buffers.x, budget);
     vt_vision_finish(session);
-    return vt_session_status(session, err);
+    return VT_OK;
+}
+
+vt_status vt_session_forward_naflex(vt_session *session, const float *const *pixels,
+                                    const size_t *heights, const size_t *widths, size_t count,
+                                    vt_error *err) {
+    vt_session_enter(session);
+    return vt_session_leave(session, forward(session, pixels, heights, widths, count, err), err);
 }

@@ -63,6 +63,7 @@ void vt_session_destroy(vt_session *session) {
     if (!session)
         return;
     vt_text_destroy(&session->text);
+    vt_frame_run_destroy(session->frames);
     vt_vision_destroy(&session->vision);
     if (session->owns_pool)
         vt_pool_destroy(session->pool);
@@ -111,12 +112,25 @@ vt_compute vt_session_compute(vt_session *session, void *scratch) {
     return (vt_compute){session->model->kernels, session->pool, scratch, &session->status};
 }
 
-vt_status vt_session_status(vt_session *session, vt_error *err) {
-    vt_status status = session->status;
+void vt_session_enter(vt_session *session) {
+    if (session->entered++ == 0)
+        vt_cancel_begin(&session->cancel);
     session->status = VT_OK;
-    return status ? vt_fail(err, status, "%s could not multiply: out of memory, most likely",
-                            vt_backend_name(session->model->weights.backend))
-                  : VT_OK;
+}
+
+vt_status vt_session_leave(vt_session *session, vt_status status, vt_error *err) {
+    if (--session->entered == 0)
+        vt_cancel_end(&session->cancel);
+    if (status || !session->status)
+        return status;
+    if (session->status == VT_ERR_CANCELLED)
+        return vt_fail(err, VT_ERR_CANCELLED, "cancelled");
+    return vt_fail(err, session->status, "%s could not multiply: out of memory, most likely",
+                   vt_backend_name(session->model->weights.backend));
+}
+
+void vt_session_cancel(vt_session *session) {
+    vt_cancel_request(&session->cancel);
 }
 
 void vt_normalize_rows(const vt_kernels *kernels, float *rows, size_t count, size_t n) {

@@ -5,8 +5,10 @@
 #ifndef VT_MODELS_SESSION_H
 #define VT_MODELS_SESSION_H
 
+#include "base/cancel.h"
 #include "base/threads.h"
 #include "models/model.h"
+#include "models/run.h"
 
 /* ---- pictures ----------------------------------------------------------------------------------
  */
@@ -60,13 +62,17 @@ vt_status vt_vision_create(vt_vision_pass *out, const vt_model *model, const vt_
 void vt_vision_destroy(vt_vision_pass *pass);
 
 /* Everything after the embeddings, which are in buffers.x: blocks, pooling, head. With `lengths`
- * nothing is told of what comes before the pooled vectors. */
+ * nothing is told of what comes before the pooled vectors. Stops when that is asked for. */
 void vt_vision_finish(vt_session *session);
 
 /* Pictures of sizes of their own: as many as fit the batch, each of whole patches, and of no more
  * than the session's. */
 vt_status vt_vision_check_sizes(const vt_session *session, const size_t *heights,
                                 const size_t *widths, size_t count, vt_error *err);
+
+/* The input size of a picture of that size (in the file): the session's own, but for NaFlex. */
+void vt_vision_fit_size(const vt_session *session, size_t full_height, size_t full_width,
+                        size_t *height, size_t *width);
 
 /* How many of a picture's tokens a pass for its scores reads after the last block: the first so
  * many; 0 means all. */
@@ -124,6 +130,9 @@ struct vt_session {
     bool owns_pool;
     vt_vision_pass vision;
     vt_text_pass text;
+    vt_frame_run *frames; /* NULL until the first frame */
+    vt_cancel cancel;
+    size_t entered;   /* vt_session_enter, less vt_session_leave */
     vt_status status; /* of a pass's layers so far */
     vt_stage_fn on_stage;
     void *stage_user;
@@ -133,9 +142,13 @@ struct vt_session {
 void vt_session_tell(const vt_session *session, const char *name, const float *data, size_t count,
                      size_t rows, size_t columns);
 
-/* What a pass runs its layers on; and, at its end, whether they all could be computed. */
+/* What a pass runs its layers on. */
 vt_compute vt_session_compute(vt_session *session, void *scratch);
-vt_status vt_session_status(vt_session *session, vt_error *err);
+
+/* Around what vt_session_cancel can stop; they nest. The second says how it ended: as `status`
+ * does, or as its layers did. */
+void vt_session_enter(vt_session *session);
+vt_status vt_session_leave(vt_session *session, vt_status status, vt_error *err);
 
 /* rows[count][n] scaled to length 1 each. */
 void vt_normalize_rows(const vt_kernels *kernels, float *rows, size_t count, size_t n);

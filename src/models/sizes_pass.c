@@ -46,9 +46,8 @@ static vt_status embed_picture(vt_session *session, const vt_compute *compute, s
     return VT_OK;
 }
 
-vt_status vt_session_forward_sizes(vt_session *session, const float *const *pixels,
-                                   const size_t *heights, const size_t *widths, size_t count,
-                                   vt_error *err) {
+static vt_status forward(vt_session *session, const float *const *pixels, const size_t *heights,
+                         const size_t *widths, size_t count, vt_error *err) {
     const vt_vision_weights *weights = &session->model->weights.vision;
     const vt_compute compute = vt_session_compute(session, session->vision.buffers.rounded);
     vt_vision_pass *pass = &session->vision;
@@ -68,5 +67,12 @@ vt_status vt_session_forward_sizes(vt_session *session, const float *const *pixe
     pass->mask = NULL;
     pass->lengths = pass->item_tokens;
     vt_vision_finish(session);
-    return vt_session_status(session, err);
+    return VT_OK;
+}
+
+vt_status vt_session_forward_sizes(vt_session *session, const float *const *pixels,
+                                   const size_t *heights, const size_t *widths, size_t count,
+                                   vt_error *err) {
+    vt_session_enter(session);
+    return vt_session_leave(session, forward(session, pixels, heights, widths, count, err), err);
 }

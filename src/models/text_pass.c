@@ -188,7 +188,8 @@ static void fill_ropes(vt_session *session, size_t first) {
     vt_session_tell(session, "rope_sin", b->rope_sin, tokens, 0, text->rope.pairs);
 }
 
-static void encode(vt_session *session, const vt_compute *compute, const uint8_t *mask,
+/* False when it was stopped. */
+static bool encode(vt_session *session, const vt_compute *compute, const uint8_t *mask,
                    vt_kv_cache *cache, size_t first) {
     const vt_text_config *text = &session->model->config.text;
     const vt_text_weights *weights = &session->model->weights.text;
@@ -205,13 +206,18 @@ static void encode(vt_session *session, const vt_compute *compute, const uint8_t
         .biases = pass->biases,
         .key_mask = mask,
         .cache = cache,
+        .cancel = &session->cancel,
         .on_block = session->on_stage ? tell_block : NULL,
         .user = session,
     };
-    vt_encoder_forward(compute, &text->encoder, weights->blocks, &pass->buffers.encoder, x,
-                       &encoder_pass);
+    if (vt_encoder_forward(compute, &text->encoder, weights->blocks, &pass->buffers.encoder, x,
+                           &encoder_pass) == 0) {
+        session->status = VT_ERR_CANCELLED;
+        return false;
+    }
     vt_norm_forward(compute, &weights->norm, x, width, x, width, pass->count * pass->length, width);
     tell(session, "hidden", "text_features", x, pass->length, width);
+    return true;
 }
 
 static void predict(vt_session *session, const vt_compute *compute) {
@@ -338,8 +344,8 @@ static vt_status check_call(const vt_session *session, size_t count, size_t toke
     return VT_OK;
 }
 
-vt_status vt_session_forward_text(vt_session *session, const int64_t *ids, const uint8_t *mask,
-                                  size_t count, size_t tokens, vt_error *err) {
+static vt_status forward(vt_session *session, const int64_t *ids, const uint8_t *mask, size_t count,
+                         size_t tokens, vt_error *err) {
     vt_status status = check_call(session, count, tokens, err);
     if (!status)
         status = check_ids(&session->model->config.text, ids, count, 0, tokens, err);
@@ -352,14 +358,21 @@ vt_status vt_session_forward_text(vt_session *session, const int64_t *ids, const
     session->text.count = count;
     session->text.length = tokens;
     embed(session, &compute, ids, 0);
-    encode(session, &compute, mask, NULL, 0);
+    if (!encode(session, &compute, mask, NULL, 0))
+        return VT_OK;
     predict(session, &compute);
     pool(session, &compute, ids, mask);
     project(session, &compute);
-    return vt_session_status(session, err);
+    return VT_OK;
 }
 
-vt_status vt_session_step(vt_session *session, const int64_t *ids, size_t tokens, vt_error *err) {
+vt_status vt_session_forward_text(vt_session *session, const int64_t *ids, const uint8_t *mask,
+                                  size_t count, size_t tokens, vt_error *err) {
+    vt_session_enter(session);
+    return vt_session_leave(session, forward(session, ids, mask, count, tokens, err), err);
+}
+
+static vt_status step(vt_session *session, const int64_t *ids, size_t tokens, vt_error *err) {
     const vt_text_config *text = &session->model->config.text;
     vt_text_pass *pass = &session->text;
     vt_kv_cache *cache = &pass->buffers.cache;
@@ -379,9 +392,14 @@ vt_status vt_session_step(vt_session *session, const int64_t *ids, size_t tokens
     pass->count = 1;
     pass->length = tokens;
     embed(session, &compute, ids, first);
-    encode(session, &compute, NULL, cache, first);
-    predict(session, &compute);
-    return vt_session_status(session, err);
+    if (encode(session, &compute, NULL, cache, first))
+        predict(session, &compute);
+    return VT_OK;
+}
+
+vt_status vt_session_step(vt_session *session, const int64_t *ids, size_t tokens, vt_error *err) {
+    vt_session_enter(session);
+    return vt_session_leave(session, step(session, ids, tokens, err), err);
 }
 
 void vt_session_set_token_types(vt_session *session, const int64_t *types) {

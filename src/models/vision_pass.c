@@ -322,7 +322,8 @@ size_t vt_vision_tokens_read(const vt_config *config) {
     }
 }
 
-static void encode(vt_session *session, const vt_compute *compute) {
+/* False when it was stopped. */
+static bool encode(vt_session *session, const vt_compute *compute) {
     const vt_vision_config *config = &session->model->config.vision;
     const vt_vision_weights *weights = &session->model->weights.vision;
     vt_vision_buffers *b = &session->vision.buffers;
@@ -339,15 +340,21 @@ static void encode(vt_session *session, const vt_compute *compute) {
         .keep = session->vision.features || (session->on_stage && !lengths)
                     ? 0
                     : vt_vision_tokens_read(&session->model->config),
+        .cancel = &session->cancel,
         .on_block = lengths ? NULL : after_block,
         .user = session,
     };
     size_t rows =
         vt_encoder_forward(compute, &config->encoder, weights->blocks, &b->encoder, b->x, &pass);
+    if (rows == 0) {
+        session->status = VT_ERR_CANCELLED;
+        return false;
+    }
     vt_norm_forward(compute, &weights->norm, b->x, width, b->x, width, rows, width);
     session->vision.tokens = lengths && !pass.keep ? 0 : rows / count;
     if (!lengths)
         vt_vision_tell_tokens(session, "features", b->x, session->vision.tokens);
+    return true;
 }
 
 /* b->pooled from the tokens of each picture. */
@@ -439,15 +446,15 @@ void vt_vision_finish(vt_session *session) {
     vt_vision_buffers *b = &session->vision.buffers;
     const vt_compute compute = vt_session_compute(session, session->vision.buffers.rounded);
     size_t count = session->vision.count;
-    encode(session, &compute);
+    if (!encode(session, &compute))
+        return;
     pool(session, &compute);
     vt_session_tell(session, "pooled", b->pooled, count, 0, model->config.vision.encoder.width);
     classify(session, &compute);
     project(session, &compute);
 }
 
-vt_status vt_session_forward(vt_session *session, const float *pixels, size_t count,
-                             vt_error *err) {
+static vt_status forward(vt_session *session, const float *pixels, size_t count, vt_error *err) {
     const vt_model *model = session->model;
     if (!model->config.has_vision)
         return vt_fail(err, VT_ERR_UNSUPPORTED, "this model takes no pictures");
@@ -464,7 +471,13 @@ vt_status vt_session_forward(vt_session *session, const float *pixels, size_t co
     session->vision.lengths = NULL;
     embed(session, &compute, pixels);
     vt_vision_finish(session);
-    return vt_session_status(session, err);
+    return VT_OK;
+}
+
+vt_status vt_session_forward(vt_session *session, const float *pixels, size_t count,
+                             vt_error *err) {
+    vt_session_enter(session);
+    return vt_session_leave(session, forward(session, pixels, count, err), err);
 }
 
 const float *vt_session_logits(const vt_session *session) {

@@ -298,6 +298,8 @@ size_t vt_encoder_forward(const vt_compute *compute, const vt_encoder_config *co
     if (pass->merge)
         vt_merge_begin(pass->merge, call.rows);
     for (size_t i = 0; i < config->depth; i++) {
+        if (pass->cancel && vt_cancel_wanted(pass->cancel))
+            return 0;
         call.block = &blocks[i];
         call.index = i;
         call.kv_tokens = call.tokens;

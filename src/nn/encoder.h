@@ -10,6 +10,7 @@
 #ifndef VT_NN_ENCODER_H
 #define VT_NN_ENCODER_H
 
+#include "base/cancel.h"
 #include "base/memory.h"
 #include "nn/attention.h"
 #include "nn/kv_cache.h"
@@ -91,6 +92,7 @@ typedef struct vt_encoder_pass {
     vt_merge *merge; /* VT_NORM_FIRST alone; nothing else here may depend on a token's place, and
                       * `keep` is at most its prefix */
     size_t keep;     /* of each item the first so many tokens are wanted; 0: all */
+    const vt_cancel *cancel; /* looked at before each block; NULL: the pass can't be stopped */
     vt_block_fn on_block;
     void *user;
 } vt_encoder_pass;
@@ -98,7 +100,8 @@ typedef struct vt_encoder_pass {
 /* x[batch * tokens][width] through all blocks, in place. Where few tokens are wanted, the last
  * block computes keys and values of all tokens, and the rest of those few alone: then x is [batch *
  * kept][width]. Returns how many rows x then has: of each item `keep`, or all that are left after
- * merging where all are wanted or a block's halves run in parallel. */
+ * merging where all are wanted or a block's halves run in parallel; 0 when it was stopped, x is
+ * then of no use, and the cache is as it was. */
 size_t vt_encoder_forward(const vt_compute *compute, const vt_encoder_config *config,
                           const vt_block *blocks, const vt_encoder_workspace *workspace, float *x,
                           const vt_encoder_pass *pass);
