@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/mapfile.h"
 #include "base/memory.h"
+#include "base/options.h"
 #include "base/scratch.h"
 #include "formats/decoders.h"
 
@@ -206,15 +207,14 @@ static vt_status fail_unknown(const uint8_t *bytes, size_t size, vt_error *err) 
 
 /* ---- the public functions ----------------------------------------------------------------- */
 
-vt_image_options vt_image_options_or_defaults(const vt_image_options *options) {
-    vt_image_options full = {0};
-    if (options)
-        memcpy(&full, options, min_size(options->struct_size, sizeof full));
-    if (full.max_pixels == 0)
-        full.max_pixels = DEFAULT_MAX_PIXELS;
-    if (full.max_bytes == 0)
-        full.max_bytes = DEFAULT_MAX_BYTES;
-    return full;
+vt_status vt_image_options_take(vt_image_options *full, const vt_image_options *options,
+                                vt_error *err) {
+    vt_status status = vt_options_take(full, sizeof *full, options, "vt_image_options", err);
+    if (full->max_pixels == 0)
+        full->max_pixels = DEFAULT_MAX_PIXELS;
+    if (full->max_bytes == 0)
+        full->max_bytes = DEFAULT_MAX_BYTES;
+    return status;
 }
 
 static vt_status decode(vt_raster *raster, const uint8_t *bytes, size_t size,
@@ -236,9 +236,11 @@ static vt_status decode(vt_raster *raster, const uint8_t *bytes, size_t size,
 vt_status vt_image_decode(vt_image *out, const void *bytes, size_t size,
                           const vt_image_options *options, vt_error *err) {
     *out = (vt_image){0};
-    const vt_image_options full = vt_image_options_or_defaults(options);
+    vt_image_options full;
     vt_raster raster = {0};
-    const vt_status status = decode(&raster, bytes, size, &full, err);
+    vt_status status = vt_image_options_take(&full, options, err);
+    if (!status)
+        status = decode(&raster, bytes, size, &full, err);
     if (status) {
         vt_free(raster.pixels);
         return status;
@@ -255,12 +257,14 @@ vt_status vt_image_decode(vt_image *out, const void *bytes, size_t size,
 vt_status vt_image_read(vt_image *out, const char *path, const vt_image_options *options,
                         vt_error *err) {
     *out = (vt_image){0};
+    vt_image_options full;
     vt_mapfile file;
-    vt_status status =
-        vt_mapfile_open(&file, path, vt_image_options_or_defaults(options).max_bytes, err);
+    vt_status status = vt_image_options_take(&full, options, err);
+    if (!status)
+        status = vt_mapfile_open(&file, path, full.max_bytes, err);
     if (status)
         return status;
-    status = vt_image_decode(out, file.data, file.size, options, err);
+    status = vt_image_decode(out, file.data, file.size, &full, err);
     vt_mapfile_close(&file);
     if (status)
         vt_fail_within(err, status, strcmp(path, "-") == 0 ? "standard input" : path);

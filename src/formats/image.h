@@ -24,9 +24,9 @@ typedef enum vt_image_type {
 /* Of the picture in the file, whatever was made of it on load. */
 void vt_image_full_size(const vt_image *image, size_t *height, size_t *width);
 
-/* With the defaults in the place of zeros; of a caller built with an older header, what its shorter
- * struct lacks is zero. */
-vt_image_options vt_image_options_or_defaults(const vt_image_options *options);
+/* vt_options_take, with the defaults in the place of zeros. */
+vt_status vt_image_options_take(vt_image_options *full, const vt_image_options *options,
+                                vt_error *err);
 
 /* By the first bytes; whatever the file is called. */
 vt_image_type vt_image_sniff(const void *bytes, size_t size);

@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "base/memory.h"
+#include "base/options.h"
 #include "models/hub.h"
 #include "models/pack.h"
 #include "models/random.h"
@@ -68,8 +69,9 @@ static vt_status bind_weights(vt_model *model, const vt_model_options *options, 
 /* A model that knows its path and its kernels, and nothing else yet. */
 static vt_status begin(vt_model **out, const char *path, const vt_model_options *options,
                        vt_error *err) {
-    if (options->struct_size != sizeof *options || options->pos_resize >= VT_POS_RESIZE_COUNT)
-        return vt_fail(err, VT_ERR_ARGUMENT, "vt_model_options are not initialised");
+    if (options->pos_resize >= VT_POS_RESIZE_COUNT)
+        return vt_fail(err, VT_ERR_ARGUMENT, "pos_resize is %d, no vt_pos_resize",
+                       (int)options->pos_resize);
     vt_model *model = *out = vt_calloc(1, sizeof *model);
     if (!model)
         return vt_fail_memory(err, "a model", sizeof *model);
@@ -114,15 +116,15 @@ typedef vt_status (*open_checkpoint_fn)(vt_checkpoint **out, const char *path, v
 
 static vt_status open_model(vt_model **out, const char *path, open_checkpoint_fn open_checkpoint,
                             const vt_model_options *options, vt_error *err) {
-    static const vt_model_options defaults = VT_MODEL_OPTIONS_INIT;
+    vt_model_options full;
     vt_model *model = NULL;
-    if (!options)
-        options = &defaults;
-    vt_status status = begin(&model, path, options, err);
+    vt_status status = vt_options_take(&full, sizeof full, options, "vt_model_options", err);
+    if (!status)
+        status = begin(&model, path, &full, err);
     if (!status)
         status = open_checkpoint(&model->checkpoint, path, err);
     if (!status)
-        status = read_checkpoint(model, options, err);
+        status = read_checkpoint(model, &full, err);
     if (status) {
         vt_model_close(model);
         model = NULL;

@@ -3,6 +3,7 @@
  * What a forward pass costs, before it is run, and what the processor has to give.
  */
 #include "base/error.h"
+#include "base/options.h"
 #include "kernels/peak.h"
 #include "models/session.h"
 
@@ -37,17 +38,17 @@ static void count_flops(vt_model_plan *out, const vt_model *model, const vt_visi
 
 vt_status vt_model_plan_session(vt_model_plan *out, const vt_model *model,
                                 const vt_session_options *options, vt_error *err) {
-    static const vt_session_options defaults = VT_SESSION_OPTIONS_INIT;
+    vt_session_options full;
     const vt_vision_config *config = &model->config.vision;
     vt_vision_shape shape = {0};
     *out = (vt_model_plan){.weight_bytes = model->weights.bytes};
-    options = options ? options : &defaults;
-    if (options->struct_size != sizeof *options)
-        return vt_fail(err, VT_ERR_ARGUMENT, "vt_session_options are not initialised");
+    vt_status status = vt_options_take(&full, sizeof full, options, "vt_session_options", err);
+    if (status)
+        return status;
     if (!model->config.has_vision)
         return vt_fail(err, VT_ERR_UNSUPPORTED, "this model takes no pictures");
-    size_t num_threads = options->num_threads ? options->num_threads : vt_num_processors();
-    vt_status status = vt_vision_find_shape(&shape, model, options, err);
+    size_t num_threads = full.num_threads ? full.num_threads : vt_num_processors();
+    status = vt_vision_find_shape(&shape, model, &full, err);
     if (!status)
         status = vt_vision_measure(&out->workspace_bytes, model, &shape, num_threads, err);
     if (status)
@@ -62,7 +63,7 @@ vt_status vt_model_plan_session(vt_model_plan *out, const vt_model *model,
     vt_config_native_grid(config, &native_h, &native_w);
     out->positions_resized = (model->positions || config->has_grid_bias) &&
                              (shape.grid_h != native_h || shape.grid_w != native_w);
-    count_flops(out, model, &shape, options->features ? 0 : vt_vision_tokens_read(&model->config));
+    count_flops(out, model, &shape, full.features ? 0 : vt_vision_tokens_read(&model->config));
     return VT_OK;
 }
 

@@ -8,6 +8,7 @@
 #include <math.h>
 
 #include "base/error.h"
+#include "base/options.h"
 
 static vt_status create_vision(vt_session *session, const vt_session_options *options,
                                vt_error *err) {
@@ -40,17 +41,16 @@ static vt_status create(vt_session *session, const vt_session_options *options, 
 
 vt_status vt_session_create(vt_session **out, const vt_model *model,
                             const vt_session_options *options, vt_error *err) {
-    static const vt_session_options defaults = VT_SESSION_OPTIONS_INIT;
+    vt_session_options full;
     *out = NULL;
-    if (!options)
-        options = &defaults;
-    if (options->struct_size != sizeof *options)
-        return vt_fail(err, VT_ERR_ARGUMENT, "vt_session_options are not initialised");
+    vt_status status = vt_options_take(&full, sizeof full, options, "vt_session_options", err);
+    if (status)
+        return status;
     vt_session *session = vt_calloc(1, sizeof *session);
     if (!session)
         return vt_fail_memory(err, "a session", sizeof *session);
     session->model = model;
-    vt_status status = create(session, options, err);
+    status = create(session, &full, err);
     if (status) {
         vt_session_destroy(session);
         return status;

@@ -369,13 +369,16 @@ vt_status vt_frame_open(vt_frame_view *out, const vt_frame *frame, const vt_kern
 /* ---- MJPEG -------------------------------------------------------------------------------- */
 
 vt_status vt_frame_decode(vt_frame *out, const vt_frame *frame, vt_raster *raster, vt_error *err) {
+    vt_image_options limits;
     vt_status status = check_fields(frame, err);
     *out = *frame;
     if (status || frame->format != VT_PIXEL_MJPEG)
         return status;
     if (!frame->planes[0])
         return vt_fail(err, VT_ERR_ARGUMENT, "plane 0 of a mjpeg frame is NULL");
-    const vt_image_options limits = vt_image_options_or_defaults(NULL);
+    status = vt_image_options_take(&limits, NULL, err);
+    if (status)
+        return status;
     if (frame->size > limits.max_bytes)
         return vt_fail(err, VT_ERR_LIMIT, "a JPEG of %zu bytes", frame->size);
     status = vt_decode_jpeg(raster, frame->planes[0], frame->size, &limits, err);
