@@ -47,9 +47,24 @@
 #include <stdint.h>
 
 #ifdef __cplusplus
+/* What the _INIT macros are in C++, which before C++20 has no initialisers that name fields. */
+template <typename Struct> inline Struct vt_struct_init() {
+    Struct value{};
+    value.struct_size = sizeof(Struct);
+    return value;
+}
+#define VT_STRUCT_INIT(type) vt_struct_init<type>()
+
 extern "C" {
+#else
+#define VT_STRUCT_INIT(type) {.struct_size = sizeof(type)}
 #endif
 
+/* The library is compiled with -fvisibility=hidden: it exports what is declared from here to the end, and
+ * nothing else. */
+#pragma GCC visibility push(default)
+
+/* CMakeLists.txt reads the version here; docs/LIBRARY.md says what it promises. */
 #define VT_VERSION_MAJOR 0
 #define VT_VERSION_MINOR 1
 #define VT_VERSION_PATCH 0
@@ -124,7 +139,7 @@ typedef struct vt_image_options {
      * and smaller pictures are not affected. max_pixels is of the picture in the file. */
     size_t min_width, min_height;
 } vt_image_options;
-#define VT_IMAGE_OPTIONS_INIT {.struct_size = sizeof(vt_image_options)}
+#define VT_IMAGE_OPTIONS_INIT VT_STRUCT_INIT(vt_image_options)
 
 /* Decodes PNG, JPEG, WebP, GIF (first frame), BMP, TGA, PSD, PNM or Radiance HDR, told apart by their
  * first bytes. On success *out owns its pixels: release with vt_image_free. */
@@ -181,7 +196,7 @@ typedef struct vt_frame {
     unsigned rotate;       /* then clockwise by 0, 90, 180 or 270 degrees */
     bool mirror;           /* then left and right are exchanged */
 } vt_frame;
-#define VT_FRAME_INIT {.struct_size = sizeof(vt_frame)}
+#define VT_FRAME_INIT VT_STRUCT_INIT(vt_frame)
 
 /* The bytes of a frame whose rows and planes have no gaps, one plane after another, as ffmpeg's rawvideo has
  * them; 0 for MJPEG, and where they do not fit in a size_t. */
@@ -279,7 +294,7 @@ typedef struct vt_model_options {
     vt_log_fn log;            /* NULL: warnings are dropped */
     void *log_user;
 } vt_model_options;
-#define VT_MODEL_OPTIONS_INIT {.struct_size = sizeof(vt_model_options)}
+#define VT_MODEL_OPTIONS_INIT VT_STRUCT_INIT(vt_model_options)
 
 /* Opens a checkpoint as it was published: a directory with config.json and model.safetensors (or
  * model.safetensors.index.json and its shards), or the path of one .safetensors file whose config.json
@@ -402,7 +417,7 @@ typedef struct vt_session_options {
      * until they are free. NULL: threads of its own. */
     vt_threads *threads;
 } vt_session_options;
-#define VT_SESSION_OPTIONS_INIT {.struct_size = sizeof(vt_session_options)}
+#define VT_SESSION_OPTIONS_INIT VT_STRUCT_INIT(vt_session_options)
 
 /* vt_model_plan_forward for a session of these options, `features` and `merge` among them. */
 vt_status vt_model_plan_session(vt_model_plan *out, const vt_model *model,
@@ -558,7 +573,7 @@ typedef struct vt_result {
     double preprocess_ms;   /* colours, crop, resize and normalisation */
     double forward_ms;      /* of the whole call's frames together */
 } vt_result;
-#define VT_RESULT_INIT {.struct_size = sizeof(vt_result)}
+#define VT_RESULT_INIT VT_STRUCT_INIT(vt_result)
 
 /* Preprocesses `count` (1..batch) frames as the model wants them, runs them, and writes what results[count] ask
  * for. Scores are as of the same picture in a PNG file. Allocates when a frame needs more memory than any before
@@ -625,6 +640,8 @@ const char *vt_tokenizer_token(const vt_tokenizer *tokenizer, int64_t id, size_t
 
 /* The id of a token's string; -1 when there is none. */
 int64_t vt_tokenizer_id(const vt_tokenizer *tokenizer, const char *token, size_t size);
+
+#pragma GCC visibility pop
 
 #ifdef __cplusplus
 }
