@@ -4,12 +4,13 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "bundled.h"
 #include "diagnose.h"
 #include "progress.h"
 
 static const char *default_model(void) {
     const char *named = getenv("VITRINE_MODEL");
-    return named && *named ? named : VITRINE_BUNDLED_MODEL;
+    return named && *named ? named : bundled_model();
 }
 
 static void log_note(void *user, const char *line) {

@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: MIT
+# What `cmake --install` puts where, in three components (library, development, command), and how
+# `uninstall` takes it away.
+include(CMakePackageConfigHelpers)
+
+set(VT_CMAKE_DIR ${CMAKE_INSTALL_LIBDIR}/cmake/vitrine)
+
+install(TARGETS vitrine EXPORT vitrine-shared
+        LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT library
+                NAMELINK_COMPONENT development
+        INCLUDES DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
+install(TARGETS vitrine-static EXPORT vitrine-static
+        ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT development
+        INCLUDES DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
+install(FILES include/vitrine.h DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} COMPONENT development)
+install(TARGETS vitrine-cli RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR} COMPONENT command)
+
+# The note beside the model has its licence.
+install(DIRECTORY weights/emoji-vit DESTINATION ${CMAKE_INSTALL_DATADIR}/vitrine COMPONENT command)
+install(FILES weights/README.md DESTINATION ${CMAKE_INSTALL_DATADIR}/vitrine COMPONENT command)
+
+# README.md has links to docs/.
+install(FILES LICENSE README.md DESTINATION ${CMAKE_INSTALL_DOCDIR} COMPONENT command)
+install(DIRECTORY docs/ DESTINATION ${CMAKE_INSTALL_DOCDIR}/docs COMPONENT command
+        FILES_MATCHING PATTERN "*.md"
+        PATTERN LIBRARY.md EXCLUDE PATTERN images EXCLUDE)
+install(FILES docs/LIBRARY.md DESTINATION ${CMAKE_INSTALL_DOCDIR}/docs COMPONENT development)
+
+# find_package(vitrine). The two libraries are exported apart: who links the shared one needs nothing of
+# what the static one needs.
+configure_package_config_file(cmake/vitrine-config.cmake.in vitrine-config.cmake
+                              INSTALL_DESTINATION ${VT_CMAKE_DIR})
+# While the major version is 0, another minor one may break programs.
+write_basic_package_version_file(vitrine-config-version.cmake COMPATIBILITY SameMinorVersion)
+install(FILES ${PROJECT_BINARY_DIR}/vitrine-config.cmake
+              ${PROJECT_BINARY_DIR}/vitrine-config-version.cmake
+        DESTINATION ${VT_CMAKE_DIR} COMPONENT development)
+foreach(kind shared static)
+  install(EXPORT vitrine-${kind} NAMESPACE vitrine:: FILE vitrine-${kind}-targets.cmake
+          DESTINATION ${VT_CMAKE_DIR} COMPONENT development)
+endforeach()
+
+# pkg-config, the folders as seen from the file, so that an installed tree can be moved.
+file(RELATIVE_PATH VT_PC_PREFIX ${CMAKE_INSTALL_FULL_LIBDIR}/pkgconfig ${CMAKE_INSTALL_PREFIX})
+string(REGEX REPLACE "/$" "" VT_PC_PREFIX ${VT_PC_PREFIX})
+file(RELATIVE_PATH VT_PC_LIBDIR ${CMAKE_INSTALL_PREFIX} ${CMAKE_INSTALL_FULL_LIBDIR})
+file(RELATIVE_PATH VT_PC_INCLUDEDIR ${CMAKE_INSTALL_PREFIX} ${CMAKE_INSTALL_FULL_INCLUDEDIR})
+list(JOIN VT_MODULES " " VT_PC_REQUIRES)
+list(TRANSFORM VT_LIBRARY_NAMES PREPEND "-l" OUTPUT_VARIABLE VT_PC_LIBS)
+list(JOIN VT_PC_LIBS " " VT_PC_LIBS)
+string(STRIP "${VT_PC_LIBS} ${CMAKE_THREAD_LIBS_INIT}" VT_PC_LIBS)
+configure_file(cmake/vitrine.pc.in vitrine.pc @ONLY)
+install(FILES ${PROJECT_BINARY_DIR}/vitrine.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig
+        COMPONENT development)
+
+if(PROJECT_IS_TOP_LEVEL)
+  add_custom_target(uninstall
+    COMMAND ${CMAKE_COMMAND} -D MANIFEST=${PROJECT_BINARY_DIR}/install_manifest.txt
+            -P ${PROJECT_SOURCE_DIR}/cmake/uninstall.cmake
+    COMMENT "Removing what `cmake --install` installed" VERBATIM)
+endif()

@@ -1,0 +1,145 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+#
+# test_install.sh CMAKE GENERATOR SOURCE-FOLDER BUILD-FOLDER VERSION SANITIZE-OPTIONS
+# Installs, moves the installed tree elsewhere, and there builds and runs somebody else's programs: found by
+# CMake and by pkg-config, C and C++, with the shared library and the static one; then runs the command.
+# Moves the tree back, uninstalls, and nothing is left. $CC and $CXX are the compilers.
+set -eu
+
+cmake=$1 generator=$2 source=$3 build=$4 version=$5 sanitize=$6
+unset DESTDIR VITRINE_MODEL PKG_CONFIG_PATH LD_LIBRARY_PATH || true
+work=$(mktemp -d)
+manifest=$build/install_manifest.txt
+
+# What an installation of the user's own would be uninstalled by is put back.
+finish() {
+    rm -f "$manifest"
+    [ ! -e "$work/manifest" ] || cp "$work/manifest" "$manifest"
+    rm -rf "$work"
+}
+[ ! -e "$manifest" ] || cp "$manifest" "$work/manifest"
+trap finish EXIT
+trap 'exit 1' HUP INT TERM
+
+fail() {
+    echo "$*"
+    exit 1
+}
+
+# Output is shown when it matters.
+quietly() {
+    "$@" >"$work/log" 2>&1 || {
+        cat "$work/log"
+        fail "failed: $*"
+    }
+}
+
+build_by_cmake() {
+    quietly "$cmake" -S "$work/outside" -B "$work/outside/build" -G "$generator" \
+        -D CMAKE_PREFIX_PATH="$prefix" -D WANTED="$version" -D CMAKE_BUILD_TYPE=Release \
+        -D CMAKE_C_FLAGS="$sanitize" -D CMAKE_CXX_FLAGS="$sanitize"
+    quietly "$cmake" --build "$work/outside/build"
+    cp "$work/outside/build"/cmake-* "$work/programs"
+}
+
+# build_by_pkg_config COMPILER LANGUAGE: static is all of it, as pkg-config means it. A sanitizer's runtime
+# can't be: there the static library alone is taken, and what it needs is the shared libraries.
+build_by_pkg_config() {
+    program=$work/outside/classify.$2
+    export PKG_CONFIG_PATH="$pkgconfig"
+    quietly $1 $sanitize "$program" -o "$work/programs/pkg-$2-shared" \
+        $(pkg-config --cflags --libs vitrine)
+    if [ -z "$sanitize" ]; then
+        static="-static $(pkg-config --static --cflags --libs vitrine)"
+    else
+        static="$(pkg-config --cflags vitrine) -L$libdir -l:libvitrine.a
+                $(pkg-config --libs $(pkg-config --print-requires-private vitrine))
+                $(sed -n 's/^Libs.private://p' "$pkgconfig/vitrine.pc")"
+    fi
+    quietly $1 $sanitize "$program" -o "$work/programs/pkg-$2-static" $static
+    unset PKG_CONFIG_PATH
+}
+
+# A program needs libvitrine.so.0 when it is linked with the shared library, and only then.
+check_needed() {
+    case $(readelf -d "$1") in
+    *"[libvitrine.so.0]"*) needed=shared ;;
+    *) needed=static ;;
+    esac
+    [ "$needed" = "${1##*-}" ] || fail "$1 was linked with the $needed library"
+}
+
+run_programs() {
+    [ "$(ls "$work/programs" | wc -l)" -eq 8 ] || fail "not 8 programs: $(ls "$work/programs")"
+    for program in "$work/programs"/*; do
+        check_needed "$program"
+        said=$(LD_LIBRARY_PATH="$libdir" "$program" "$model" "$picture") || fail "$program failed"
+        case $said in
+        *"% rainbow") ;;
+        *) fail "$program: $said" ;;
+        esac
+        [ "$said" = "${first:=$said}" ] || fail "$program: $said, others: $first"
+    done
+}
+
+# The command finds the model that was installed with it, wherever that is, and says so with -v.
+run_command() {
+    command=$1/$2
+    said=$("$command" classify -v -k1 --format=csv "$picture" 2>"$work/notes") || fail "$command failed"
+    case $said in
+    *,rainbow,0.*) ;;
+    *) fail "$command: $said" ;;
+    esac
+    grep -q " $1/.*/emoji-vit opened" "$work/notes" || fail "$command: $(cat "$work/notes")"
+}
+
+# Files and links below a folder, and folders that only vitrine has.
+list_left() {
+    find "$1" ! -type d
+    find "$1" -mindepth 1 -type d -path "*vitrine*"
+}
+
+# uninstall FOLDER: nothing of what was installed below it may be left.
+uninstall() {
+    quietly "$cmake" --build "$build" --target uninstall
+    [ -z "$(list_left "$1")" ] || fail "not uninstalled:" $(list_left "$1")
+}
+
+# The paths of things, as `cmake --install` has them, below `prefix`.
+locate() {
+    libdir=$(dirname "$(find "$prefix" -name libvitrine.so)")
+    pkgconfig=$(dirname "$(find "$prefix" -name vitrine.pc)")
+    model=$(find "$prefix" -name emoji-vit)
+    binary=$(find "$prefix" -name vitrine -type f -perm -u+x)
+}
+
+mkdir -p "$work/programs"
+work=$(cd "$work" && pwd -P)
+picture=$source/images/emoji/rainbow_noto_224.png
+cp -r "$source/tests/outside" "$work"
+cp "$source/examples/classify.c" "$work/outside"
+
+quietly "$cmake" --install "$build" --prefix "$work/installed"
+[ -n "$(list_left "$work/installed")" ] || fail "nothing was installed"
+prefix="$work/moved elsewhere"
+mv "$work/installed" "$prefix"
+locate
+build_by_cmake
+mv "$prefix" "$work/moved"
+prefix=$work/moved
+locate
+build_by_pkg_config "$CC" c
+build_by_pkg_config "$CXX" cpp
+run_programs
+run_command "$prefix" "${binary#"$prefix"/}"
+mv "$prefix" "$work/installed"
+uninstall "$work/installed"
+
+# As a packager does: the prefix that was configured, below DESTDIR.
+export DESTDIR="$work/stage"
+quietly "$cmake" --install "$build"
+prefix=$DESTDIR
+locate
+run_command "$DESTDIR" "${binary#"$DESTDIR"/}"
+uninstall "$DESTDIR"
