@@ -28,7 +28,7 @@ install(FILES docs/LIBRARY.md DESTINATION ${CMAKE_INSTALL_DOCDIR}/docs COMPONENT
 
 # find_package(vitrine). The two libraries are exported apart: who links the shared one needs nothing of
 # what the static one needs.
-configure_package_config_file(cmake/vitrine-config.cmake.in vitrine-config.cmake
+configure_package_config_file(scripts/cmake/vitrine-config.cmake.in vitrine-config.cmake
                               INSTALL_DESTINATION ${VT_CMAKE_DIR})
 # While the major version is 0, another minor one may break programs.
 write_basic_package_version_file(vitrine-config-version.cmake COMPATIBILITY SameMinorVersion)
@@ -49,13 +49,13 @@ list(JOIN VT_MODULES " " VT_PC_REQUIRES)
 list(TRANSFORM VT_LIBRARY_NAMES PREPEND "-l" OUTPUT_VARIABLE VT_PC_LIBS)
 list(JOIN VT_PC_LIBS " " VT_PC_LIBS)
 string(STRIP "${VT_PC_LIBS} ${CMAKE_THREAD_LIBS_INIT}" VT_PC_LIBS)
-configure_file(cmake/vitrine.pc.in vitrine.pc @ONLY)
+configure_file(scripts/cmake/vitrine.pc.in vitrine.pc @ONLY)
 install(FILES ${PROJECT_BINARY_DIR}/vitrine.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig
         COMPONENT development)
 
 if(PROJECT_IS_TOP_LEVEL)
   add_custom_target(uninstall
     COMMAND ${CMAKE_COMMAND} -D MANIFEST=${PROJECT_BINARY_DIR}/install_manifest.txt
-            -P ${PROJECT_SOURCE_DIR}/cmake/uninstall.cmake
+            -P ${PROJECT_SOURCE_DIR}/scripts/cmake/uninstall.cmake
     COMMENT "Removing what `cmake --install` installed" VERBATIM)
 endif()

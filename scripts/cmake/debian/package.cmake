@@ -6,7 +6,7 @@ set(CPACK_PACKAGING_INSTALL_PREFIX /usr)
 set(CPACK_STRIP_FILES ON)
 set(CPACK_INSTALL_DEFAULT_DIRECTORY_PERMISSIONS
     OWNER_READ OWNER_WRITE OWNER_EXECUTE GROUP_READ GROUP_EXECUTE WORLD_READ WORLD_EXECUTE)
-set(CPACK_PRE_BUILD_SCRIPTS ${PROJECT_SOURCE_DIR}/cmake/debian/docs.cmake)
+set(CPACK_PRE_BUILD_SCRIPTS ${PROJECT_SOURCE_DIR}/scripts/cmake/debian/docs.cmake)
 
 # Who makes the packages says so, as with Debian's own tools.
 set(CPACK_PACKAGE_CONTACT "The vitrine authors <vitrine@vitrine.invalid>")
@@ -55,7 +55,7 @@ foreach(library IN LISTS VT_MODULES VT_LIBRARY_NAMES)
   if(DEV_PACKAGE_${library})
     list(APPEND DEV_PACKAGES ${DEV_PACKAGE_${library}})
   elseif(library IN_LIST VT_MODULES)
-    message(FATAL_ERROR "cmake/debian/package.cmake has to know which Debian package has ${library}.pc")
+    message(FATAL_ERROR "scripts/cmake/debian/package.cmake has to know which Debian package has ${library}.pc")
   endif()
 endforeach()
 list(JOIN DEV_PACKAGES ", " CPACK_DEBIAN_DEVELOPMENT_PACKAGE_DEPENDS)
