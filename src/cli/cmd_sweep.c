@@ -3,12 +3,12 @@
  * vitrine sweep: what an input size costs and what it changes, as a table and as charts.
  */
 #include <errno.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
 #include "command.h"
+#include "interrupt.h"
 #include "labelled.h"
 #include "model.h"
 #include "progress.h"
@@ -40,23 +40,6 @@ typedef struct variant {
     const char *precision; /* NULL: the checkpoint's */
     vt_pos_resize rule;
 } variant;
-
-/* ---- interrupts --------------------------------------------------------------------------------
- */
-
-static volatile sig_atomic_t interrupted;
-
-static void on_interrupt(int signal_number) {
-    (void)signal_number;
-    interrupted = 1;
-}
-
-/* The first asks for an end after the picture in work; the second is the system's. */
-static void catch_interrupts(void) {
-    struct sigaction action = {.sa_handler = on_interrupt, .sa_flags = (int)SA_RESETHAND};
-    sigaction(SIGINT, &action, NULL);
-    sigaction(SIGTERM, &action, NULL);
-}
 
 /* ---- one pass over all pictures ----------------------------------------------------------------
  */
@@ -488,7 +471,7 @@ static int sweep_all(sweep *w) {
     if (code == EXIT_DONE)
         code = prepare(w, model);
     if (code == EXIT_DONE) {
-        catch_interrupts();
+        catch_interrupts(); /* ends after the picture in work */
         begin_progress(w);
     }
     if (code == EXIT_DONE && w->set.count)
