@@ -21,6 +21,26 @@
 
 enum { MOST_ARGUMENTS = 40 };
 
+/* Nothing of the caller's terminal, language or settings reaches the command: of the environment
+ * these alone, and of the caller's own no more than the first two. */
+static const char *const passed_on[] = {
+    "ASAN_OPTIONS",
+    "VITRINE_GNUPLOT",
+    "VITRINE_MODEL",
+    "HOME",
+    "XDG_CACHE_HOME",
+    "HF_HOME",
+    "HF_HUB_CACHE",
+    "HF_ENDPOINT",
+    "HF_TOKEN",
+    "HF_TOKEN_PATH",
+    "HF_HUB_DOWNLOAD_TIMEOUT",
+    "HF_HUB_OFFLINE",
+    "HF_HUB_DISABLE_SYMLINKS",
+    "http_proxy",
+};
+enum { NUM_PASSED_ON = sizeof passed_on / sizeof *passed_on, FIRST_OWN = 2 };
+
 static char workspace[] = "/tmp/vitrine-cli-XXXXXX";
 
 static void link_to(const char *target, const char *name) {
@@ -29,7 +49,8 @@ static void link_to(const char *target, const char *name) {
 
 int command_workspace(void **state) {
     (void)state;
-    unsetenv("VITRINE_MODEL");
+    for (size_t i = FIRST_OWN; i < NUM_PASSED_ON; i++)
+        unsetenv(passed_on[i]);
     if (!mkdtemp(workspace) || chdir(workspace) != 0)
         return -1;
     link_to(VT_TEST_DATA "/golden/timm_vit_token", "model");
@@ -76,33 +97,63 @@ char *read_text_file(const char *path) {
     return text;
 }
 
-/* "NAME=value" of the caller's variable, appended to a list of which the last is NULL. */
-static void pass_on(const char *name, char *text, size_t size, char **environment) {
-    const char *value = getenv(name);
-    while (*environment)
-        environment++;
-    if (value) {
-        snprintf(text, size, "%s=%s", name, value);
-        *environment = text;
-    }
+/* The environment of the command, with one more setting (may be NULL); ends with NULL. */
+typedef struct command_environment {
+    char texts[NUM_PASSED_ON][512];
+    char *items[NUM_PASSED_ON + 4];
+} command_environment;
+
+static void make_environment(command_environment *out, char *setting) {
+    size_t count = 0;
+    out->items[count++] = "PATH=/usr/bin:/bin";
+    out->items[count++] = "LC_ALL=C.UTF-8";
+    if (setting)
+        out->items[count++] = setting;
+    for (size_t i = 0; i < NUM_PASSED_ON; i++)
+        if (getenv(passed_on[i])) {
+            snprintf(out->texts[i], sizeof out->texts[i], "%s=%s", passed_on[i],
+                     getenv(passed_on[i]));
+            out->items[count++] = out->texts[i];
+        }
+    out->items[count] = NULL;
 }
 
-/* Nothing of the caller's terminal, language or settings reaches the command, but these three. */
-static pid_t start(char **argv, const char *in, const char *out) {
-    char asan[512], model[512], gnuplot[512];
-    char *environment[] = {"PATH=/usr/bin:/bin", "LC_ALL=C.UTF-8", NULL, NULL, NULL, NULL};
+static pid_t start(char **argv, const char *in, const char *out, const char *err) {
+    command_environment environment;
     posix_spawn_file_actions_t files;
     pid_t child;
-    pass_on("ASAN_OPTIONS", asan, sizeof asan, environment);
-    pass_on("VITRINE_MODEL", model, sizeof model, environment);
-    pass_on("VITRINE_GNUPLOT", gnuplot, sizeof gnuplot, environment);
+    make_environment(&environment, NULL);
     posix_spawn_file_actions_init(&files);
     posix_spawn_file_actions_addopen(&files, 0, in, O_RDONLY, 0);
     posix_spawn_file_actions_addopen(&files, 1, out, O_WRONLY | O_CREAT | O_TRUNC, 0600);
-    posix_spawn_file_actions_addopen(&files, 2, ".stderr", O_WRONLY | O_CREAT | O_TRUNC, 0600);
-    assert_int_equal(posix_spawn(&child, VT_COMMAND, &files, NULL, argv, environment), 0);
+    posix_spawn_file_actions_addopen(&files, 2, err, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+    assert_int_equal(posix_spawn(&child, VT_COMMAND, &files, NULL, argv, environment.items), 0);
     posix_spawn_file_actions_destroy(&files);
     return child;
+}
+
+char *command_draw(char **argv, const char *type) {
+    enum { MOST = 1 << 16 };
+    command_environment environment;
+    char setting[32], *drawn = calloc(1, MOST);
+    int screen = posix_openpt(O_RDWR | O_NOCTTY), status;
+    size_t used = 0;
+    pid_t child;
+    posix_spawn_file_actions_t files;
+    assert_true(screen >= 0 && grantpt(screen) == 0 && unlockpt(screen) == 0);
+    snprintf(setting, sizeof setting, "TERM=%s", type);
+    make_environment(&environment, setting);
+    posix_spawn_file_actions_init(&files);
+    posix_spawn_file_actions_addopen(&files, 1, "/dev/null", O_WRONLY, 0);
+    posix_spawn_file_actions_addopen(&files, 2, ptsname(screen), O_RDWR | O_NOCTTY, 0);
+    assert_int_equal(posix_spawn(&child, VT_COMMAND, &files, NULL, argv, environment.items), 0);
+    posix_spawn_file_actions_destroy(&files);
+    for (ssize_t got; (got = read(screen, drawn + used, MOST - 1 - used)) > 0;)
+        used += (size_t)got; /* ends with EIO once the child has closed its side */
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    close(screen);
+    return drawn;
 }
 
 static int wait_for(pid_t child) {
@@ -113,7 +164,7 @@ static int wait_for(pid_t child) {
 }
 
 static void spawn(command_result *ran, char **argv, const char *in, const char *out) {
-    ran->code = wait_for(start(argv, in, out));
+    ran->code = wait_for(start(argv, in, out, ".stderr"));
 }
 
 static void collect(char *argv[MOST_ARGUMENTS], va_list arguments) {
@@ -152,13 +203,29 @@ void command_interrupt(command_result *ran, int number, bool (*ready)(void), ...
     collect(argv, arguments);
     va_end(arguments);
     command_free(ran);
-    pid_t child = start(argv, "/dev/null", ".stdout");
+    pid_t child = start(argv, "/dev/null", ".stdout", ".stderr");
     while (!ready() && waitpid(child, NULL, WNOHANG) == 0)
         nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
     kill(child, number);
     ran->code = wait_for(child);
     ran->out = read_text_file(".stdout");
     ran->err = read_text_file(".stderr");
+}
+
+pid_t command_start(const char *out, const char *err, ...) {
+    char *argv[MOST_ARGUMENTS];
+    va_list arguments;
+    va_start(arguments, err);
+    collect(argv, arguments);
+    va_end(arguments);
+    return start(argv, "/dev/null", out, err);
+}
+
+void command_wait(command_result *ran, pid_t child, const char *out, const char *err) {
+    command_free(ran);
+    ran->code = wait_for(child);
+    ran->out = read_text_file(out);
+    ran->err = read_text_file(err);
 }
 
 void command_run_to(command_result *ran, const char *path, ...) {

@@ -10,6 +10,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <sys/types.h>
 
 typedef struct command_result {
     int code;        /* -1: ended by a signal */
@@ -30,6 +31,14 @@ void command_run_to(command_result *ran, const char *path, ...);
 
 /* The same; the signal is sent when `ready` says so. */
 void command_interrupt(command_result *ran, int number, bool (*ready)(void), ...);
+
+/* Starts the command and lets it run; then waits for its end. Its output goes to those files. */
+pid_t command_start(const char *out, const char *err, ...);
+void command_wait(command_result *ran, pid_t child, const char *out, const char *err);
+
+/* Runs the command with a terminal of that type as its standard error, which must succeed, and
+ * returns what it drew there: freed by the caller. `argv` begins with "vitrine" and ends with NULL. */
+char *command_draw(char **argv, const char *type);
 
 void command_free(command_result *ran);
 

@@ -2,11 +2,14 @@
 #include "model.h"
 
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "bundled.h"
 #include "diagnose.h"
+#include "hub_cache.h"
 #include "progress.h"
+#include "text.h"
 
 static const char *default_model(void) {
     const char *named = getenv("VITRINE_MODEL");
@@ -32,10 +35,60 @@ int model_failed(const vt_model *model, const vt_error *err, const char *command
     return failed(info.path, err, command);
 }
 
-int open_model(vt_model **out, const settings *s, const char *command) {
+static void tell_missing(const char *named, bool cached) {
+    char *cache = hub_cache_directory();
+    char *message =
+        cached ? text_format("in the cache without its weights: 'vitrine pull %s' downloads them",
+                             named)
+               : text_format("no such file, and not in %s: 'vitrine pull %s' downloads it", cache,
+                             named);
+    complain(named, message);
+    free(message);
+    free(cache);
+}
+
+/* What -m or $VITRINE_MODEL names: a path that is there, or else a model in the cache. NULL, having
+ * complained, when it is neither. A single word is rather a path with a mistake in it than a
+ * model's name: that is the library's to say. */
+static char *find_model(const char *named) {
+    hub_model model;
+    if (access(named, F_OK) == 0 || !hub_model_parse(&model, named))
+        return duplicate(named);
+    char *snapshot = hub_cache_find(&model);
+    if (snapshot && hub_cache_has_weights(snapshot))
+        return snapshot;
+    if (!snapshot && !model.pinned && !strchr(named, '/'))
+        return duplicate(named);
+    tell_missing(named, snapshot != NULL);
+    free(snapshot);
+    return NULL;
+}
+
+/* Files of a model by their names alone: its path stands before them, or before the whole. */
+static void cut_path(char *message, const char *path) {
+    size_t length = strlen(path);
+    if (strncmp(message, path, length) != 0)
+        return;
+    const char *rest = message + length;
+    rest += *rest == '/' ? 1 : strncmp(rest, ": ", 2) == 0 ? 2 : 0;
+    memmove(message, rest, strlen(rest) + 1);
+}
+
+bool model_can_run(const char *path, vt_error *err) {
+    vt_model *model = NULL;
+    vt_model_options options = VT_MODEL_OPTIONS_INIT;
+    /* The configuration and the headers of the weights are read first, and only then is it asked
+     * what the matrices should be kept as: a name that means nothing ends it there. */
+    options.precision = "?";
+    vt_status status = vt_model_open(&model, path, &options, err);
+    vt_model_close(model);
+    cut_path(err->message, path);
+    return status == VT_ERR_ARGUMENT;
+}
+
+static int open_found(vt_model **out, const char *path, const settings *s, const char *command) {
     vt_error err = {0};
     vt_model_options options = VT_MODEL_OPTIONS_INIT;
-    const char *path = s->model ? s->model : default_model();
     options.labels_path = s->labels;
     options.kernels = s->kernels;
     options.precision = s->precision;
@@ -46,19 +99,28 @@ int open_model(vt_model **out, const settings *s, const char *command) {
     options.rope_scaling = s->rope_scaling;
     options.log = log_note;
     options.log_user = (void *)s;
-    if (!s->arch && !s->model && access(path, F_OK) != 0) {
-        complain(path,
-                 "the default model is not there: name one with -m MODEL, or in $VITRINE_MODEL");
-        return EXIT_MODEL;
-    }
     double start = clock_ms();
     vt_status status = s->arch ? vt_model_create_random(out, s->arch, &options, &err)
                                : vt_model_open(out, path, &options, &err);
     if (status)
-        return failed(s->arch ? s->arch : path, &err, command);
+        return failed(path, &err, command);
     if (s->verbose)
-        note("%s opened in %.1f ms", s->arch ? s->arch : path, clock_ms() - start);
+        note("%s opened in %.1f ms", path, clock_ms() - start);
     return EXIT_DONE;
+}
+
+int open_model(vt_model **out, const settings *s, const char *command) {
+    if (s->arch)
+        return open_found(out, s->arch, s, command);
+    char *path = find_model(s->model ? s->model : default_model());
+    int code = EXIT_MODEL;
+    if (path && !s->model && access(path, F_OK) != 0)
+        complain(path,
+                 "the default model is not there: name one with -m MODEL, or in $VITRINE_MODEL");
+    else if (path)
+        code = open_found(out, path, s, command);
+    free(path);
+    return code;
 }
 
 /* Whole patches only: a size between them is not what was asked for, and said so. */

@@ -24,6 +24,11 @@ int open_session_with_text(vt_session **out, const vt_model *model, const settin
 int open_text_session(vt_session **out, const vt_model *model, const settings *s, size_t batch,
                       const char *command);
 
+/* Whether the engine knows what to do with the model at `path`, by its configuration and the
+ * headers of its weights alone, which takes milliseconds however large it is. `err` gets the reason
+ * why not, with files named as they are called in it. */
+bool model_can_run(const char *path, vt_error *err);
+
 /* How the pictures of that session are decoded. */
 vt_image_options decoding_options(const settings *s, const vt_session *session);
 

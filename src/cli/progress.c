@@ -3,6 +3,8 @@
 
 #include <time.h>
 
+#include "text.h"
+
 enum { MANY = 8, LABEL_COLUMNS = 44, WIDEST = 60 };
 
 double clock_ms(void) {
@@ -23,10 +25,23 @@ void progress_hide(progress *bar) {
     bar->visible = false;
 }
 
+static void print_count(const progress *bar, size_t done) {
+    char part[32], whole[32];
+    if (bar->label)
+        fprintf(stderr, "%3.0f%% %s", 100 * (double)done / (double)bar->total, bar->label);
+    else if (bar->bytes)
+        fprintf(stderr, "%s/%s", text_bytes(part, done), text_bytes(whole, bar->total));
+    else
+        fprintf(stderr, "%zu/%zu", done, bar->total);
+}
+
 static void print_remaining(const progress *bar, size_t done) {
+    char amount[32];
     double elapsed = (clock_ms() - bar->started) / 1e3;
-    double rate = elapsed > 0 ? (double)done / elapsed : 0;
-    if (rate > 0 && !bar->label)
+    double rate = elapsed > 0 && done > bar->before ? (double)(done - bar->before) / elapsed : 0;
+    if (rate > 0 && bar->bytes)
+        fprintf(stderr, " %s/s", text_bytes(amount, (size_t)rate));
+    else if (rate > 0 && !bar->label)
         fprintf(stderr, " %.3g/s", rate);
     if (rate > 0 && elapsed > 1) {
         unsigned long left = (unsigned long)((double)(bar->total - done) / rate + 0.5);
@@ -44,10 +59,7 @@ void progress_show(progress *bar, size_t done) {
     terminal_bar(text, cells, (double)done / (double)bar->total, bar->screen.utf8,
                  bar->screen.utf8 ? "░" : ".");
     fprintf(stderr, "\r\033[K%s ", text);
-    if (bar->label)
-        fprintf(stderr, "%3.0f%% %s", 100 * (double)done / (double)bar->total, bar->label);
-    else
-        fprintf(stderr, "%zu/%zu", done, bar->total);
+    print_count(bar, done);
     print_remaining(bar, done);
     fflush(stderr);
     bar->drawn = now;

@@ -11,6 +11,8 @@ typedef struct progress {
     terminal screen; /* of standard error */
     size_t total;
     const char *label;     /* what is in work, where `total` is no number to show; else NULL */
+    bool bytes;            /* `total` counts bytes */
+    size_t before;         /* done before it began: no part of the rate */
     double started, drawn; /* seconds */
     bool visible, enabled;
 } progress;

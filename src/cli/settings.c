@@ -212,7 +212,8 @@ static const option model_rows[] = {
 };
 
 static const option text_model_rows[] = {
-    {'m', "model", "MODEL", "a directory with config.json, its weights and its tokenizer.json",
+    {'m', "model", "MODEL",
+     "a directory with config.json, its weights and its tokenizer.json, or a pulled model's name",
      .parse = parse_text, FIELD(model)},
     OPTION_KERNELS,
     OPTION_BACKEND,

@@ -35,7 +35,7 @@ typedef struct name_list {
 
 typedef struct settings {
     /* model */
-    const char *model; /* NULL: the bundled one */
+    const char *model; /* a path, or a name in the cache; NULL: the bundled one */
     const char *arch;  /* random weights instead */
     const char *labels, *kernels, *precision, *backend;
     unsigned pos_resize; /* a vt_pos_resize */
@@ -62,6 +62,9 @@ typedef struct settings {
     size_t context, max_bytes, max_tokens, seed;
     double temperature;
     const char *candidates, *save_labels, *load_labels;
+    /* downloading */
+    const char *revision;
+    size_t retries;
     /* results */
     unsigned pool;
     bool normalize;
@@ -126,8 +129,9 @@ const char *pos_resize_choice(size_t index);
 #define OPTION_MERGE                                                                               \
     { 0, "merge", "R", MERGE_HELP, .initial = "0", .parse = parse_number, FIELD(merge) }
 #define MODEL_HELP                                                                                 \
-    "a directory with config.json and its weights, or a .safetensors file "                        \
-    "beside its config.json; without it, $VITRINE_MODEL or the bundled model"
+    "a directory with config.json and its weights, a .safetensors file beside its config.json, "   \
+    "or the name of a model that was pulled, such as google/vit-base-patch16-224; without it, "    \
+    "$VITRINE_MODEL or the bundled model"
 #define OPTION_MODEL                                                                               \
     { 'm', "model", "MODEL", MODEL_HELP, .parse = parse_text, FIELD(model) }
 #define KERNELS_HELP                                                                               \

@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #include "text.h"
 
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include "diagnose.h"
 
 /* Bytes of the UTF-8 sequence at `s`, 0 when it is malformed: stray, cut, overlong, a surrogate or
  * past U+10FFFF. The terminating NUL is never a continuation byte, so nothing is read beyond it. */
@@ -51,6 +50,19 @@ char *text_clean(const char *text, enum text_rule rule) {
     }
     *out = '\0';
     return clean;
+}
+
+char *text_format(const char *format, ...) {
+    va_list args, again;
+    va_start(args, format);
+    va_copy(again, args);
+    int length = vsnprintf(NULL, 0, format, args);
+    size_t size = (length > 0 ? (size_t)length : 0) + 1;
+    char *text = allocate(size, 1);
+    vsnprintf(text, size, format, again);
+    va_end(again);
+    va_end(args);
+    return text;
 }
 
 static size_t min_size(size_t a, size_t b) {

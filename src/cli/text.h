@@ -9,6 +9,8 @@
 #include <stddef.h>
 #include <stdio.h>
 
+#include "diagnose.h"
+
 enum text_rule {
     TEXT_UTF8,    /* every byte that is not part of valid UTF-8 becomes U+FFFD */
     TEXT_ONE_LINE /* control characters become '?': nothing moves the cursor; other bytes stay */
@@ -16,6 +18,9 @@ enum text_rule {
 
 /* A copy, to be freed by the caller. */
 char *text_clean(const char *text, enum text_rule rule);
+
+/* What printf would print, to be freed by the caller. */
+char *text_format(const char *format, ...) CLI_PRINTF(1, 2);
 
 /* The known word that was probably meant. Offer all of them, then read `word`: NULL when none is
  * near.
