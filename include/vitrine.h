@@ -303,6 +303,11 @@ vt_status vt_model_open(vt_model **out, const char *path, const vt_model_options
                         vt_error *err);
 void vt_model_close(vt_model *model);
 
+/* Whether vt_model_open of the path would know the model: reads its configuration and the headers of its weights,
+ * in milliseconds whatever their size, and says as vt_model_open would what it can't run. That all tensors are
+ * there is only seen on opening. */
+vt_status vt_model_check(const char *path, vt_error *err);
+
 /* Writes the model's weights as they lie in memory, to a file that vt_model_open maps and uses in place when
  * it is named packed.safetensors and config.json lies beside it, as do the other JSON files. Such a file is
  * good for processors with the same kernels, and for the options that it was packed with. */

@@ -75,15 +75,9 @@ static void cut_path(char *message, const char *path) {
 }
 
 bool model_can_run(const char *path, vt_error *err) {
-    vt_model *model = NULL;
-    vt_model_options options = VT_MODEL_OPTIONS_INIT;
-    /* The configuration and the headers of the weights are read first, and only then is it asked
-     * what the matrices should be kept as: a name that means nothing ends it there. */
-    options.precision = "?";
-    vt_status status = vt_model_open(&model, path, &options, err);
-    vt_model_close(model);
+    vt_status status = vt_model_check(path, err);
     cut_path(err->message, path);
-    return status == VT_ERR_ARGUMENT;
+    return status == VT_OK;
 }
 
 static int open_found(vt_model **out, const char *path, const settings *s, const char *command) {

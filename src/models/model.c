@@ -81,8 +81,8 @@ static vt_status begin(vt_model **out, const char *path, const vt_model_options 
     return vt_kernels_select(&model->kernels, options->kernels, err);
 }
 
-/* Everything that follows from the checkpoint. */
-static vt_status read_checkpoint(vt_model *model, const vt_model_options *options, vt_error *err) {
+/* The family and the configuration. */
+static vt_status read_config(vt_model *model, const vt_model_options *options, vt_error *err) {
     vt_config *config = &model->config;
     vt_status status = vt_family_find(&model->family, model->checkpoint, err);
     if (!status)
@@ -93,8 +93,14 @@ static vt_status read_checkpoint(vt_model *model, const vt_model_options *option
         status = override_rope(&config->text, options->rope_scaling, err);
     config->vision.run_patch_size =
         options->patch_size ? options->patch_size : config->vision.patch_size;
-    if (!status)
-        status = vt_config_check(config, vt_checkpoint_config_path(model->checkpoint), err);
+    return status ? status
+                  : vt_config_check(config, vt_checkpoint_config_path(model->checkpoint), err);
+}
+
+/* Everything that follows from the checkpoint. */
+static vt_status read_checkpoint(vt_model *model, const vt_model_options *options, vt_error *err) {
+    const vt_config *config = &model->config;
+    vt_status status = read_config(model, options, err);
     if (!status)
         status = bind_weights(model, options, err);
     if (!status)
@@ -136,6 +142,18 @@ static vt_status open_model(vt_model **out, const char *path, open_checkpoint_fn
 vt_status vt_model_open(vt_model **out, const char *path, const vt_model_options *options,
                         vt_error *err) {
     return open_model(out, path, vt_checkpoint_open, options, err);
+}
+
+vt_status vt_model_check(const char *path, vt_error *err) {
+    const vt_model_options options = VT_MODEL_OPTIONS_INIT;
+    vt_model *model = NULL;
+    vt_status status = begin(&model, path, &options, err);
+    if (!status)
+        status = vt_checkpoint_open(&model->checkpoint, path, err);
+    if (!status)
+        status = read_config(model, &options, err);
+    vt_model_close(model);
+    return status;
 }
 
 vt_status vt_model_create_random(vt_model **out, const char *arch, const vt_model_options *options,
