@@ -306,9 +306,14 @@ static void test_refusals(void **state) {
     assert_int_equal(vt_session_run(session, results, frames, 2, &err), VT_ERR_FORMAT);
     assert_memory_equal(err.message, "frame 1: JPEG: ", 15);
     assert_true(logits[0] == -1); /* nothing is written when something is wrong */
-    results[0].struct_size = 1;
-    expect_error(session, results, frames, 1, VT_ERR_ARGUMENT, "a vt_result is not initialised");
+    results[0].struct_size = 0;
+    expect_error(session, results, frames, 1, VT_ERR_ARGUMENT,
+                 "vt_results are not initialised: struct_size is 0");
     results[0].struct_size = sizeof results[0];
+    frames[0].struct_size = 0;
+    expect_error(session, results, frames, 1, VT_ERR_ARGUMENT,
+                 "frame 0: vt_frames are not initialised: struct_size is 0");
+    frames[0].struct_size = sizeof frames[0];
     results[0].features = values;
     expect_error(session, results, frames, 1, VT_ERR_UNSUPPORTED,
                  "the session was created without `features`");
@@ -319,6 +324,45 @@ static void test_refusals(void **state) {
     vt_session_destroy(session);
     vt_model_close(model);
     free_frame(&good);
+}
+
+/* A program that was compiled with a later vitrine.h, whose structs are longer. */
+typedef struct later_frame {
+    vt_frame frame;
+    size_t more[3];
+} later_frame;
+typedef struct later_result {
+    vt_result result;
+    size_t more[2];
+} later_result;
+
+static void test_structs_of_another_version(void **state) {
+    (void)state;
+    test_random random = {61};
+    test_frame made[2] = {make_frame(VT_PIXEL_GRAY8, 30, 30, 0, &random),
+                          make_frame(VT_PIXEL_NV12, 40, 20, 0, &random)};
+    vt_model *model = open_case("timm_vit_token");
+    vt_session *session = create(model, 2, 1);
+    vt_error err = {0};
+    float expected[2][CLASSES], logits[2][CLASSES];
+    later_frame frames[2] = {{.frame = made[0].frame}, {.frame = made[1].frame}};
+    later_result results[2] = {{.result = VT_RESULT_INIT}, {.result = VT_RESULT_INIT}};
+    for (size_t i = 0; i < 2; i++) {
+        run_frame(session, &made[i].frame, expected[i]);
+        frames[i].frame.struct_size = sizeof frames[i];
+        results[i].result.struct_size = sizeof results[i];
+        results[i].result.logits = logits[i];
+    }
+    expect_ok(vt_session_run(session, &results[0].result, &frames[0].frame, 2, &err), &err);
+    assert_memory_equal(logits, expected, sizeof logits);
+    assert_int_equal(results[1].result.struct_size, sizeof results[1]);
+    frames[1].more[2] = 1; /* something that this library does not know */
+    assert_int_equal(vt_session_run(session, &results[0].result, &frames[0].frame, 2, &err),
+                     VT_ERR_ARGUMENT);
+    for (size_t i = 0; i < 2; i++)
+        free_frame(&made[i]);
+    vt_session_destroy(session);
+    vt_model_close(model);
 }
 
 /* ---- stopping -------------------------------------------------------------------------------- */
@@ -405,6 +449,7 @@ int main(void) {
         cmocka_unit_test(test_batches_and_threads_do_not_change_a_bit),
         cmocka_unit_test(test_ten_thousand_frames_allocate_nothing),
         cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_structs_of_another_version),
         cmocka_unit_test(test_stopping_between_blocks),
         cmocka_unit_test(test_stopping_a_step),
     };

@@ -32,3 +32,9 @@ vt_status vt_options_take(void *full, size_t size, const void *options, const ch
     memcpy(full, &size, sizeof size);
     return VT_OK;
 }
+
+const void *vt_options_at(const void *array, size_t index) {
+    size_t size;
+    memcpy(&size, array, sizeof size);
+    return (const unsigned char *)array + index * size;
+}

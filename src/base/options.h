@@ -19,4 +19,7 @@
 vt_status vt_options_take(void *full, size_t size, const void *options, const char *type,
                           vt_error *err);
 
+/* Element `index` of an array of the caller's structs, which are as long as the first one says. */
+const void *vt_options_at(const void *array, size_t index);
+
 #endif

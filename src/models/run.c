@@ -9,6 +9,7 @@
 #include <time.h>
 
 #include "base/error.h"
+#include "base/options.h"
 #include "formats/image.h"
 #include "models/session.h"
 
@@ -86,13 +87,15 @@ static vt_status preprocess(vt_session *session, vt_run_input *input, const vt_r
     return VT_OK;
 }
 
-static vt_status preprocess_frame(vt_session *session, vt_run_input *input, const vt_frame *frame,
+static vt_status preprocess_frame(vt_session *session, vt_run_input *input, const vt_frame *callers,
                                   vt_error *err) {
-    vt_frame decoded;
+    vt_frame frame, decoded;
     vt_frame_view view;
     const double start = now_ms();
-    vt_status status = vt_frame_decode(&decoded, frame, &session->frames->raster, err);
-    input->decode_ms = frame->format == VT_PIXEL_MJPEG ? now_ms() - start : 0;
+    vt_status status = vt_options_take(&frame, sizeof frame, callers, "vt_frames", err);
+    if (!status)
+        status = vt_frame_decode(&decoded, &frame, &session->frames->raster, err);
+    input->decode_ms = frame.format == VT_PIXEL_MJPEG ? now_ms() - start : 0;
     if (!status)
         status = vt_frame_open(&view, &decoded, session->model->kernels, err);
     if (!status)
@@ -104,7 +107,7 @@ static vt_status preprocess_frames(vt_session *session, const vt_frame *frames, 
                                    vt_error *err) {
     for (size_t i = 0; i < count && !vt_cancel_wanted(&session->cancel); i++) {
         const vt_status status =
-            preprocess_frame(session, &session->frames->inputs[i], &frames[i], err);
+            preprocess_frame(session, &session->frames->inputs[i], vt_options_at(frames, i), err);
         if (status) {
             char where[32];
             snprintf(where, sizeof where, "frame %zu", i);
@@ -128,15 +131,17 @@ static vt_status forward(vt_session *session, size_t count, vt_error *err) {
     return vt_session_forward_naflex(session, run->pixels, run->heights, run->widths, count, err);
 }
 
-static vt_status check_result(const vt_session *session, const vt_result *wanted, vt_error *err) {
+static vt_status check_result(const vt_session *session, const vt_result *callers, vt_error *err) {
     const vt_config *config = &session->model->config;
-    if (wanted->struct_size != sizeof *wanted)
-        return vt_fail(err, VT_ERR_ARGUMENT, "a vt_result is not initialised");
-    if ((wanted->logits || wanted->predictions) && !config->num_classes)
+    vt_result wanted;
+    const vt_status status = vt_options_take(&wanted, sizeof wanted, callers, "vt_results", err);
+    if (status)
+        return status;
+    if ((wanted.logits || wanted.predictions) && !config->num_classes)
         return vt_fail(err, VT_ERR_UNSUPPORTED, "this model has no classifier");
-    if (wanted->image_embeds && !config->embed_dim)
+    if (wanted.image_embeds && !config->embed_dim)
         return vt_fail(err, VT_ERR_UNSUPPORTED, "this model has no space that texts share");
-    if (wanted->features && !session->vision.features)
+    if (wanted.features && !session->vision.features)
         return vt_fail(err, VT_ERR_UNSUPPORTED, "the session was created without `features`");
     return VT_OK;
 }
@@ -165,6 +170,17 @@ static void write_result(const vt_session *session, vt_result *out, size_t row, 
     out->forward_ms = forward_ms;
 }
 
+/* To the caller's struct, which may be shorter or longer than ours. */
+static void give_result(const vt_session *session, vt_result *callers, size_t row,
+                        double forward_ms) {
+    vt_result full;
+    const size_t given = callers->struct_size;
+    vt_options_take(&full, sizeof full, callers, "vt_result", NULL); /* checked before */
+    write_result(session, &full, row, forward_ms);
+    memcpy(callers, &full, given < sizeof full ? given : sizeof full);
+    callers->struct_size = given;
+}
+
 static vt_status check_call(const vt_session *session, const vt_result *results, size_t count,
                             vt_error *err) {
     if (!session->model->config.has_vision)
@@ -174,7 +190,7 @@ static vt_status check_call(const vt_session *session, const vt_result *results,
                        session->vision.shape.batch, count);
     vt_status status = VT_OK;
     for (size_t i = 0; i < count && !status; i++)
-        status = check_result(session, &results[i], err);
+        status = check_result(session, vt_options_at(results, i), err);
     return status;
 }
 
@@ -194,7 +210,7 @@ static vt_status run(vt_session *session, vt_result *results, const vt_frame *fr
         status = forward(session, count, err);
     const double forward_ms = now_ms() - start;
     for (size_t i = 0; i < count && !status; i++)
-        write_result(session, &results[i], i, forward_ms);
+        give_result(session, (vt_result *)vt_options_at(results, i), i, forward_ms);
     return status;
 }
 

@@ -318,8 +318,6 @@ static vt_status check_crop(vt_frame_view *view, vt_error *err) {
 }
 
 static vt_status check_fields(const vt_frame *frame, vt_error *err) {
-    if (frame->struct_size != sizeof *frame)
-        return vt_fail(err, VT_ERR_ARGUMENT, "a vt_frame is not initialised");
     if ((unsigned)frame->format >= VT_PIXEL_COUNT)
         return vt_fail(err, VT_ERR_ARGUMENT, "pixel format %d", (int)frame->format);
     if (frame->rotate > 270 || frame->rotate % 90)
