@@ -386,7 +386,7 @@ static void test_model_errors(void **state) {
     command_run(&ran, NULL, "classify", "-mnowhere", "cat.png", NULL);
     assert_ran(&ran, 3, "", "vitrine: nowhere: no such file or directory\n");
     mkdir("broken", 0700);
-    symlink("../model/config.json", "broken/config.json");
+    assert_int_equal(symlink("../model/config.json", "broken/config.json"), 0);
     write_file("broken/model.safetensors", "\x10\0\0\0\0\0\0\0not JSON at all!", 24);
     command_run(&ran, NULL, "classify", "-mbroken", "cat.png", NULL);
     assert_ran(&ran, 3, "", NULL);
