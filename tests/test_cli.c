@@ -36,6 +36,7 @@ static const char overview[] =
     "\n"
     "Commands:\n"
     "  classify    name what is in pictures\n"
+    "  fit         make a classifier of your own classes\n"
     "  zeroshot    name what is in pictures, out of labels given as text\n"
     "  embed       turn pictures or texts into vectors\n"
     "  inspect     what a model is, and what it costs to run\n"
@@ -97,7 +98,7 @@ static void test_help_of_commands(void **state) {
          {"Usage: vitrine classify [OPTION]... IMAGE...\n", "\n  -k, --top=N ", "(default 5)",
           "\n      --format=FORMAT     one of: text, json, csv (default text)\n",
           "\n      --files-from=FILE ", "\n  -s, --size=N|HxW ", "\n      --batch=N ",
-          "\n  -t, --threads=N ", "bicubic-antialias"}},
+          "\n      --head=HEAD ", "\n  -t, --threads=N ", "bicubic-antialias"}},
         {"classify",
          {"\n  -m, --model=MODEL ", "\n      --labels=FILE ", "\n      --pos-resize=RULE ",
           "\n      --kernels=NAME ", "\n      --background=RRGGBB ", "\n      --drop-alpha ",
@@ -118,6 +119,9 @@ static void test_help_of_commands(void **state) {
         {"sweep",
          {"-s, --sizes=LIST", "--labels=CSV", "--resume", "-o, --output=DIR", "--arch=NAME",
           "--precision=LIST", "--pos-resize=LIST", "--patch-sizes=LIST", "bilinear-corners"}},
+        {"fit",
+         {"Usage: vitrine fit [OPTION]... FOLDER\n", "-o, --output=HEAD", "--folds=K", "--unsure=N",
+          "--confusion=OUT", "--format=", "--no-cache ", "-s, --size=", "--model="}},
         {"pack", {"-o, --output=DIR", "--precision=TYPE", "-v, --verbose"}},
         {"pull",
          {"Usage: vitrine pull [OPTION]... NAME[@REVISION]...\n", "--revision=R", "--retries=N"}},
@@ -147,8 +151,8 @@ static void test_manual(void **state) {
     static const struct {
         const char *name;
         size_t least; /* options it must be seen to have */
-    } commands[] = {{"classify", 9}, {"inspect", 9}, {"dump", 9},  {"bench", 9},
-                    {"sweep", 9},    {"pull", 5},    {"models", 4}};
+    } commands[] = {{"classify", 9}, {"inspect", 9}, {"dump", 9},   {"bench", 9},
+                    {"sweep", 9},    {"pull", 5},    {"models", 4}, {"fit", 9}};
     char *manual = read_text_file(VT_SOURCE_DIR "/docs/CLI.md");
     (void)state;
     for (size_t i = 0; i < sizeof commands / sizeof *commands; i++) {

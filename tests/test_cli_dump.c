@@ -255,8 +255,8 @@ static void test_pair_model(void **state) {
     assert_non_null(strstr(ran.out, "\"embed_dim\": 32}"));
     command_run(&ran, NULL, "classify", "-mclip", "cat.png", NULL);
     assert_ran(&ran, 3, "",
-               "vitrine: clip: expected a model with a classifier; this one only has features, "
-               "which 'vitrine dump' writes\n");
+               "vitrine: clip: expected a model with a classifier; this one only has features: "
+               "'vitrine fit' makes one of your own classes, for --head\n");
     command_run(&ran, NULL, "dump", "-mclip", "cat.png", "-oout.safetensors", NULL);
     assert_ran(&ran, 0, NULL, "");
     assert_non_null(strstr(ran.out, "\nimage_embeds F32  1 x 32\n"));

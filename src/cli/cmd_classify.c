@@ -11,6 +11,7 @@
 
 #include "command.h"
 #include "files.h"
+#include "head.h"
 #include "loader.h"
 #include "model.h"
 #include "progress.h"
@@ -20,6 +21,7 @@
 typedef struct work {
     const settings *settings;
     const vt_model *model;
+    const head *head; /* NULL: the model's own classifier */
     vt_session *session;
     vt_image_options decoding;
     loader *loader;
@@ -44,7 +46,17 @@ static void fail_picture(work *w, const char *path, const char *message) {
     w->num_failed++;
 }
 
-static void report_picture(work *w, const picture *p, const float *logits, double forward_ms) {
+/* Of picture `row` of the last pass. */
+static size_t predict(const work *w, size_t row) {
+    size_t top = w->settings->top;
+    if (w->head)
+        return head_predict(w->head, vt_session_pooled(w->session) + row * w->head->width, w->best,
+                            top);
+    return vt_model_top_k(w->model, vt_session_logits(w->session) + row * w->num_classes, w->best,
+                          top);
+}
+
+static void report_picture(work *w, const picture *p, size_t row, double forward_ms) {
     result found = {
         .path = p->path,
         .width = p->width,
@@ -56,7 +68,7 @@ static void report_picture(work *w, const picture *p, const float *logits, doubl
         .preprocess_ms = p->preprocess_ms,
         .forward_ms = forward_ms,
     };
-    found.count = vt_model_top_k(w->model, logits, w->best, w->settings->top);
+    found.count = predict(w, row);
     report_result(&w->report, &found);
 }
 
@@ -73,7 +85,6 @@ static size_t load_batch(work *w, size_t count) {
 
 /* In the order of the inputs. `err` is that of the forward pass. */
 static void report_batch(work *w, size_t count, const vt_error *err, double forward_ms) {
-    const float *logits = vt_session_logits(w->session);
     progress_hide(&w->progress);
     for (size_t i = 0, row = 0; i < count; i++) {
         const picture *p = &w->pictures[i];
@@ -82,7 +93,7 @@ static void report_batch(work *w, size_t count, const vt_error *err, double forw
         else if (err->code)
             fail_picture(w, p->path, err->message);
         else
-            report_picture(w, p, logits + w->num_classes * row++, forward_ms);
+            report_picture(w, p, row++, forward_ms);
     }
 }
 
@@ -132,7 +143,8 @@ static int classify_files(work *w, const file_list *files) {
     w->pictures = allocate(w->batch, sizeof *w->pictures);
     w->pixels = allocate(w->batch * pixels_per_picture(w), sizeof *w->pixels);
     w->best = allocate(s->top < w->num_classes ? s->top : w->num_classes, sizeof *w->best);
-    report_begin(&w->report, s->format, model_label, w->model);
+    report_begin(&w->report, s->format, w->head ? head_label : model_label,
+                 w->head ? (const void *)w->head : w->model);
     w->decoding = decoding_options(s, w->session);
     w->loader = loader_start(w->session, &w->decoding, files->paths, files->count,
                              loader_threads(s, files->count));
@@ -151,22 +163,39 @@ static void list_files(file_list *files, const settings *s) {
         files_add_from(files, s->files_from);
 }
 
+static int check_head(const settings *s, const head *h, const vt_model *model,
+                      size_t *num_classes) {
+    *num_classes = h->num_classes;
+    return head_check(h, s->head, model);
+}
+
 static int check_classifier(const vt_model *model, size_t *num_classes) {
     vt_model_info info;
     vt_model_describe(&info, model);
     *num_classes = info.num_classes;
     if (info.num_classes)
         return EXIT_DONE;
-    complain(info.path, "expected a model with a classifier; this one only has features, which "
-                        "'vitrine dump' writes");
+    complain(info.path, "expected a model with a classifier; this one only has features: "
+                        "'vitrine fit' makes one of your own classes, for --head");
     return EXIT_MODEL;
 }
 
-static int classify_with(const settings *s, const vt_model *model) {
-    work w = {.settings = s, .model = model};
+/* A head's pictures were seen at its own input size. */
+static settings sized_for(const settings *s, const head *h) {
     settings sized = *s;
+    if (h && !s->height) {
+        sized.height = h->input_height;
+        sized.width = h->input_width;
+    }
+    return sized;
+}
+
+static int classify_with(const settings *s, const vt_model *model, const head *h) {
+    work w = {.settings = s, .model = model, .head = h};
+    settings sized = sized_for(s, h);
     file_list files = {0};
-    int code = check_classifier(model, &w.num_classes);
+    int code =
+        h ? check_head(s, h, model, &w.num_classes) : check_classifier(model, &w.num_classes);
     if (code != EXIT_DONE)
         return code;
     list_files(&files, s);
@@ -174,6 +203,8 @@ static int classify_with(const settings *s, const vt_model *model) {
         sized.batch = files.count ? files.count : 1;
     w.batch = sized.batch;
     code = open_session(&w.session, model, &sized, classify_command.name);
+    if (code == EXIT_DONE && h)
+        code = head_check_width(h, s->head, vt_session_pooled_width(w.session));
     if (code == EXIT_DONE)
         code = classify_files(&w, &files);
     files_free(&files);
@@ -183,16 +214,25 @@ static int classify_with(const settings *s, const vt_model *model) {
 
 static int run(const settings *s) {
     vt_model *model = NULL;
+    head own = {0};
     if (!s->num_operands && !s->files_from)
         return complain_usage(classify_command.name, "no picture given");
-    int code = open_model(&model, s, classify_command.name);
+    if (s->head && s->labels)
+        return complain_usage(classify_command.name,
+                              "--labels names the model's own classes: not with --head");
+    int code = s->head ? head_read(&own, s->head) : EXIT_DONE;
     if (code == EXIT_DONE)
-        code = classify_with(s, model);
+        code = open_model(&model, s, classify_command.name);
+    if (code == EXIT_DONE)
+        code = classify_with(s, model, s->head ? &own : NULL);
+    head_free(&own);
     vt_model_close(model);
     return code;
 }
 
 static const option result_rows[] = {
+    {0, "head", "HEAD", "name the classes of what 'vitrine fit' made, not the model's own",
+     .parse = parse_text, FIELD(head)},
     {'k', "top", "N", "classes shown for a picture, best first", .initial = "5",
      .parse = parse_count, FIELD(top)},
     {0, "format", "FORMAT", "one of", .initial = "text", .choice = report_format_name,
@@ -223,7 +263,8 @@ const command classify_command = {
         "the order of the pictures. Reads PNG, JPEG, WebP, GIF, BMP, TGA, PSD, PNM and Radiance "
         "HDR, told apart by their content; - is standard input. A directory stands for all "
         "pictures in it and below. A picture that can't be read is named on standard error, and "
-        "the others are still processed.",
+        "the others are still processed. With --head the classes are your own: see 'vitrine help "
+        "fit'.",
     .groups = (const option_group *const[]){&result_options, &input_options, &model_options,
                                             &picture_options, &general_options, NULL},
     .examples = "  vitrine classify cat.png\n"

@@ -11,22 +11,12 @@
 
 #include "command.h"
 #include "model.h"
-
-static char *join(const char *directory, const char *name) {
-    size_t size = strlen(directory) + strlen(name) + 2;
-    char *path = allocate(size, 1);
-    snprintf(path, size, "%s/%s", directory, name);
-    return path;
-}
-
-static bool ends_with(const char *name, const char *end) {
-    size_t n = strlen(name), m = strlen(end);
-    return n >= m && strcmp(name + n - m, end) == 0;
-}
+#include "paths.h"
 
 /* What a model reads beside its weights. */
 static bool is_beside_weights(const char *name) {
-    return (ends_with(name, ".json") || ends_with(name, ".txt")) && !ends_with(name, ".index.json");
+    return (path_ends_with(name, ".json") || path_ends_with(name, ".txt")) &&
+           !path_ends_with(name, ".index.json");
 }
 
 static bool copy_bytes(FILE *in, FILE *out) {
@@ -65,7 +55,7 @@ static bool copy_files(const char *source, const char *target) {
     while (copied && (entry = readdir(directory))) {
         if (!is_beside_weights(entry->d_name))
             continue;
-        char *from = join(source, entry->d_name), *to = join(target, entry->d_name);
+        char *from = path_join(source, entry->d_name), *to = path_join(target, entry->d_name);
         copied = copy_file(from, to);
         free(from);
         free(to);
@@ -103,7 +93,7 @@ static int write_model(const vt_model *model, const char *source, const char *ta
     if (is_same_directory(source, target))
         return complain_usage(pack_command.name, "%s is the model itself: name another directory",
                               target);
-    char *path = join(target, "packed.safetensors");
+    char *path = path_join(target, "packed.safetensors");
     bool written = copy_files(source, target);
     if (written && vt_model_pack(model, path, &err)) {
         complain(path, err.message);

@@ -13,6 +13,7 @@
 #include "command.h"
 #include "model.h"
 #include "pictures.h"
+#include "predictions.h"
 #include "report.h"
 #include "tokens.h"
 #include "vectors.h"
@@ -190,13 +191,6 @@ static int load_labels(label_set *set, const char *path) {
 /* ---- pictures ----------------------------------------------------------------------------------
  */
 
-static int compare_scores(const void *a, const void *b) {
-    const vt_prediction *x = a, *y = b;
-    if (x->score != y->score)
-        return x->score > y->score ? -1 : 1;
-    return x->index < y->index ? -1 : 1;
-}
-
 /* Sigmoids where the model scores each pair for itself (SigLIP), else a softmax over the labels. */
 static void score_labels(work *w, const float *image) {
     vt_model_info info;
@@ -216,7 +210,7 @@ static void score_labels(work *w, const float *image) {
         w->predictions[i].score =
             (float)(info.multi_label ? 1 / (1 + exp(-logit)) : exp(logit - max) / sum);
     }
-    qsort(w->predictions, w->labels.count, sizeof *w->predictions, compare_scores);
+    predictions_sort(w->predictions, w->labels.count);
 }
 
 static void on_picture(void *user, const picture *p, size_t row) {

@@ -8,6 +8,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "diagnose.h"
+
 extern char **environ;
 
 static const char *program(void) {
@@ -53,6 +55,20 @@ bool gnuplot_finish(gnuplot *g) {
     while (waitpid(g->process, &status, 0) < 0 && errno == EINTR)
         ;
     return sent && WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
+
+gnuplot gnuplot_draw(const char *path) {
+    gnuplot g = gnuplot_start();
+    if (!g.script)
+        complain(path, "gnuplot, which draws it, is not installed (Debian: gnuplot-nox)");
+    return g;
+}
+
+int gnuplot_draw_end(gnuplot *g, const char *path) {
+    if (gnuplot_finish(g))
+        return EXIT_DONE;
+    complain(path, "gnuplot could not draw it");
+    return EXIT_SOME_FAILED;
 }
 
 void gnuplot_text(FILE *script, const char *text) {

@@ -21,6 +21,11 @@ gnuplot gnuplot_start(void);
 /* Waits until all is drawn. False when something went wrong. */
 bool gnuplot_finish(gnuplot *g);
 
+/* The same for one picture at `path`; what goes wrong is complained about. gnuplot_draw_end returns
+ * an exit code. */
+gnuplot gnuplot_draw(const char *path);
+int gnuplot_draw_end(gnuplot *g, const char *path);
+
 /* A text between double quotes, as gnuplot reads it, without its mark-up. */
 void gnuplot_text(FILE *script, const char *text);
 

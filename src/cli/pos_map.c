@@ -4,10 +4,10 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include "diagnose.h"
 #include "gnuplot.h"
+#include "paths.h"
 
 /* The similarities of all pairs of places at one input size. */
 typedef struct pos_map {
@@ -15,11 +15,6 @@ typedef struct pos_map {
     size_t rows, columns; /* of the grid */
     float *cosines;       /* [places][places]; NULL: the model adds no table */
 } pos_map;
-
-static bool ends_with(const char *path, const char *end) {
-    size_t length = strlen(path), size = strlen(end);
-    return length > size && strcasecmp(path + length - size, end) == 0;
-}
 
 static size_t num_places(const pos_map *m) {
     return m->rows * m->columns;
@@ -148,7 +143,7 @@ static void put_script(FILE *out, const char *path, const vt_model_info *info,
     put_matrix(out, native, "native");
     put_matrix(out, asked, "asked");
     fprintf(out, "set terminal %s size 1200,640 font \"sans,11\" background \"#ffffff\"\n",
-            ends_with(path, ".svg") ? "svg" : "pngcairo");
+            path_ends_with(path, ".svg") ? "svg" : "pngcairo");
     fprintf(out, "set output ");
     gnuplot_text(out, path);
     fprintf(out,
@@ -167,16 +162,11 @@ static void put_script(FILE *out, const char *path, const vt_model_info *info,
 
 static int draw(const char *path, const vt_model_info *info, const pos_map *native,
                 const pos_map *asked) {
-    gnuplot g = gnuplot_start();
-    if (!g.script) {
-        complain(path, "gnuplot, which draws it, is not installed (Debian: gnuplot-nox)");
+    gnuplot g = gnuplot_draw(path);
+    if (!g.script)
         return EXIT_SOME_FAILED;
-    }
     put_script(g.script, path, info, native, asked);
-    if (gnuplot_finish(&g))
-        return EXIT_DONE;
-    complain(path, "gnuplot could not draw it");
-    return EXIT_SOME_FAILED;
+    return gnuplot_draw_end(&g, path);
 }
 
 static int save(const char *path, const pos_map *m) {
@@ -198,7 +188,8 @@ static int save(const char *path, const pos_map *m) {
  */
 
 bool pos_map_can_write(const char *path) {
-    return ends_with(path, ".png") || ends_with(path, ".svg") || ends_with(path, ".npy");
+    return path_ends_with(path, ".png") || path_ends_with(path, ".svg") ||
+           path_ends_with(path, ".npy");
 }
 
 int write_pos_map(const settings *s, const vt_model *model) {
@@ -216,8 +207,8 @@ int write_pos_map(const settings *s, const vt_model *model) {
     else if (!native.cosines || !asked.cosines)
         complain(info.path, "this model adds no table of positions that could be shown");
     else
-        code = ends_with(s->pos_map, ".npy") ? save(s->pos_map, &asked)
-                                             : draw(s->pos_map, &info, &native, &asked);
+        code = path_ends_with(s->pos_map, ".npy") ? save(s->pos_map, &asked)
+                                                  : draw(s->pos_map, &info, &native, &asked);
     free(native.cosines);
     free(asked.cosines);
     return code;

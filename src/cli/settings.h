@@ -71,6 +71,10 @@ typedef struct settings {
     size_t top;
     unsigned format; /* an index of the command's own --format */
     bool tensors, blocks;
+    /* own classes */
+    const char *head, *confusion;
+    size_t folds, unsure;
+    bool no_cache;
     const char *input, *output, *pos_map;
     /* general */
     bool quiet, verbose, help;

@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Classes in the order of their scores.
+ */
+#ifndef CLI_PREDICTIONS_H
+#define CLI_PREDICTIONS_H
+
+#include <vitrine.h>
+
+/* Best first; ties go to the lower index. */
+void predictions_sort(vt_prediction *predictions, size_t count);
+
+#endif
