@@ -417,8 +417,7 @@ static const char *const schemes[] = {
     "\"position_embedding_type\": \"rope\", \"sliding_window\": 9",
     "\"position_embedding_type\": \"alibi\", \"sliding_window\": 9",
     "\"position_embedding_type\": \"t5\", \"sliding_window\": 9",
-    "\"position_embedding_type\": \"rope\", \"rope_scaling\": {\"rope_type\": \"ntk\", \"factor\": "
-    "2.0}",
+    "\"position_embedding_type\": \"rope\", \"rope_scaling\": {\"type\": \"ntk\", \"factor\": 2.0}",
 };
 enum { NUM_SCHEMES = sizeof schemes / sizeof schemes[0] };
 

@@ -5,8 +5,17 @@
 #include <cpuid.h>
 #include <stdint.h>
 
-/* Of AMX, which not every compiler's __builtin_cpu_supports knows by name. The system must save
- * the tiles: bits 17 and 18 of XCR0, which XGETBV reads. */
+/* F16C and AMX are what not every compiler's __builtin_cpu_supports knows by name. */
+
+/* It uses the registers of AVX2, of which __builtin_cpu_supports knows whether the system saves
+ * them. */
+static bool has_f16c(void) {
+    enum { F16C = 1 << 29 };
+    uint32_t eax, ebx, ecx, edx;
+    return __get_cpuid(1, &eax, &ebx, &ecx, &edx) && (ecx & F16C);
+}
+
+/* The system must save AMX's tiles: bits 17 and 18 of XCR0, which XGETBV reads. */
 static void find_amx(vt_cpu *cpu) {
     enum { OSXSAVE = 1 << 27, AMX_BF16 = 1 << 22, AMX_TILE = 1 << 24, AMX_INT8 = 1 << 25 };
     const uint32_t tiles = 3u << 17;
@@ -27,8 +36,7 @@ vt_cpu vt_cpu_features(void) {
 #if defined(__x86_64__) && defined(__GNUC__)
     /* These ask XGETBV too: a feature whose registers the system does not save is not reported. */
     __builtin_cpu_init();
-    cpu.avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
-               __builtin_cpu_supports("f16c");
+    cpu.avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && has_f16c();
     cpu.avx512 = cpu.avx2 && __builtin_cpu_supports("avx512f") &&
                  __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
                  __builtin_cpu_supports("avx512vl");

@@ -250,7 +250,9 @@ uint64_t pictures_checksum(const picture_set *set) {
     char label[32];
     for (size_t i = 0; i < set->count; i++) {
         const labelled_picture *p = &set->items[i];
-        snprintf(label, sizeof label, set->labelled ? "%zu" : "", p->label);
+        label[0] = '\0';
+        if (set->labelled)
+            snprintf(label, sizeof label, "%zu", p->label);
         sum = add_text(add_text(sum, p->path), label);
         sum = add_text(sum, set->num_groups ? set->groups[p->group] : "");
     }
