@@ -199,6 +199,11 @@ static vt_status make_plan(vt_preprocess_plan *plan, const vt_preprocess *config
                           g.filter, resizes_floats(config) ? plan->levels : NULL, err);
 }
 
+/* A thread's memory begins with one resized row, and the resize's own follows. */
+static size_t row_room(const vt_preprocess_plan *plan) {
+    return (plan->resize.row_bytes + VT_ALIGNMENT - 1) / VT_ALIGNMENT * VT_ALIGNMENT;
+}
+
 vt_status vt_preprocess_prepare(vt_preprocess_plan *plan, const vt_preprocess *config,
                                 const struct vt_preprocess_sizes *sizes, size_t num_threads,
                                 vt_error *err) {
@@ -208,9 +213,7 @@ vt_status vt_preprocess_prepare(vt_preprocess_plan *plan, const vt_preprocess *c
     vt_status status = make_plan(plan, config, sizes, err);
     if (status)
         return status;
-    /* A row, and the resize's memory behind it, for each thread. */
-    plan->thread_bytes = (plan->resize.row_bytes + VT_ALIGNMENT - 1) / VT_ALIGNMENT * VT_ALIGNMENT;
-    if (!vt_add_size(plan->thread_bytes, plan->resize.scratch_bytes + VT_ALIGNMENT - 1, &bytes) ||
+    if (!vt_add_size(row_room(plan), plan->resize.scratch_bytes + VT_ALIGNMENT - 1, &bytes) ||
         !vt_mul_size(bytes / VT_ALIGNMENT * VT_ALIGNMENT, num_threads, &bytes))
         return vt_fail(err, VT_ERR_LIMIT, "preprocessing of %zux%zu pixels", sizes->picture_height,
                        sizes->picture_width);
@@ -277,15 +280,13 @@ static void run_band(void *context, size_t band, size_t thread) {
     const preprocess_call *call = context;
     const vt_preprocess_plan *plan = call->plan;
     const size_t top = plan->pad_top, bottom = top + plan->resized_height;
-    const size_t row_bytes =
-        (plan->resize.row_bytes + VT_ALIGNMENT - 1) / VT_ALIGNMENT * VT_ALIGNMENT;
     uint8_t *row = (uint8_t *)plan->scratch.data + thread * plan->thread_bytes;
     size_t begin;
     const size_t end = vt_share(plan->sizes.height, call->num_bands, band, &begin);
     const size_t first = begin > top ? begin : top, last = end < bottom ? end : bottom;
     vt_resize_pass pass;
     if (first < last)
-        vt_resize_begin(&pass, &plan->resize, call->rows, call->kernels, row + row_bytes,
+        vt_resize_begin(&pass, &plan->resize, call->rows, call->kernels, row + row_room(plan),
                         first - top, last - top);
     for (size_t y = begin; y < end; y++) {
         if (y < first || y >= last || plan->resize.out_width < plan->sizes.width)
