@@ -583,8 +583,8 @@ typedef struct vt_result {
 /* Preprocesses `count` (1..batch) frames as the model wants them, runs them, and writes what results[count] ask
  * for. Scores are as of the same picture in a PNG file. Allocates when a frame needs more memory than any before
  * it, and else not at all (libjpeg, for MJPEG, has memory of its own). On failure results are not written, and the
- * message says which frame's fault it was. VT_ERR_UNSUPPORTED where a model has no such result, VT_ERR_CANCELLED
- * after vt_session_cancel. */
+ * message says which of several frames was at fault ("frame 1: "). VT_ERR_UNSUPPORTED where a model has no such
+ * result, VT_ERR_CANCELLED after vt_session_cancel. */
 vt_status vt_session_run(vt_session *session, vt_result *results, const vt_frame *frames, size_t count,
                          vt_error *err);
 

@@ -300,6 +300,8 @@ static void test_refusals(void **state) {
     frames[1].crop_left = 30;
     expect_error(session, results, frames, 2, VT_ERR_ARGUMENT,
                  "frame 1: crop of 0x0 at 30,0 in a frame of 30x30");
+    expect_error(session, results, frames + 1, 1, VT_ERR_ARGUMENT,
+                 "crop of 0x0 at 30,0 in a frame of 30x30");
     expect_ok(vt_frame_set_packed(&frames[1], VT_PIXEL_MJPEG, 0, 0, "GIF89a", 6, NULL), NULL);
     frames[1].crop_left = 0;
     vt_error err = {0};
@@ -312,7 +314,7 @@ static void test_refusals(void **state) {
     results[0].struct_size = sizeof results[0];
     frames[0].struct_size = 0;
     expect_error(session, results, frames, 1, VT_ERR_ARGUMENT,
-                 "frame 0: vt_frames are not initialised: struct_size is 0");
+                 "vt_frames are not initialised: struct_size is 0");
     frames[0].struct_size = sizeof frames[0];
     results[0].features = values;
     expect_error(session, results, frames, 1, VT_ERR_UNSUPPORTED,

@@ -108,6 +108,8 @@ static vt_status preprocess_frames(vt_session *session, const vt_frame *frames, 
     for (size_t i = 0; i < count && !vt_cancel_wanted(&session->cancel); i++) {
         const vt_status status =
             preprocess_frame(session, &session->frames->inputs[i], vt_options_at(frames, i), err);
+        if (status && count == 1)
+            return status;
         if (status) {
             char where[32];
             snprintf(where, sizeof where, "frame %zu", i);
