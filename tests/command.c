@@ -118,7 +118,8 @@ static void make_environment(command_environment *out, char *setting) {
     out->items[count] = NULL;
 }
 
-static pid_t start(char **argv, const char *in, const char *out, const char *err) {
+static pid_t start(const char *program, char **argv, const char *in, const char *out,
+                   const char *err) {
     command_environment environment;
     posix_spawn_file_actions_t files;
     pid_t child;
@@ -127,7 +128,7 @@ static pid_t start(char **argv, const char *in, const char *out, const char *err
     posix_spawn_file_actions_addopen(&files, 0, in, O_RDONLY, 0);
     posix_spawn_file_actions_addopen(&files, 1, out, O_WRONLY | O_CREAT | O_TRUNC, 0600);
     posix_spawn_file_actions_addopen(&files, 2, err, O_WRONLY | O_CREAT | O_TRUNC, 0600);
-    assert_int_equal(posix_spawn(&child, VT_COMMAND, &files, NULL, argv, environment.items), 0);
+    assert_int_equal(posix_spawn(&child, program, &files, NULL, argv, environment.items), 0);
     posix_spawn_file_actions_destroy(&files);
     return child;
 }
@@ -164,7 +165,7 @@ static int wait_for(pid_t child) {
 }
 
 static void spawn(command_result *ran, char **argv, const char *in, const char *out) {
-    ran->code = wait_for(start(argv, in, out, ".stderr"));
+    ran->code = wait_for(start(VT_COMMAND, argv, in, out, ".stderr"));
 }
 
 static void collect(char *argv[MOST_ARGUMENTS], va_list arguments) {
@@ -196,6 +197,18 @@ void command_run(command_result *ran, const char *input, ...) {
     ran->err = read_text_file(".stderr");
 }
 
+void command_run_program(command_result *ran, const char *program, ...) {
+    char *argv[MOST_ARGUMENTS];
+    va_list arguments;
+    va_start(arguments, program);
+    collect(argv, arguments);
+    va_end(arguments);
+    command_free(ran);
+    ran->code = wait_for(start(program, argv, "/dev/null", ".stdout", ".stderr"));
+    ran->out = read_text_file(".stdout");
+    ran->err = read_text_file(".stderr");
+}
+
 void command_interrupt(command_result *ran, int number, bool (*ready)(void), ...) {
     char *argv[MOST_ARGUMENTS];
     va_list arguments;
@@ -203,7 +216,7 @@ void command_interrupt(command_result *ran, int number, bool (*ready)(void), ...
     collect(argv, arguments);
     va_end(arguments);
     command_free(ran);
-    pid_t child = start(argv, "/dev/null", ".stdout", ".stderr");
+    pid_t child = start(VT_COMMAND, argv, "/dev/null", ".stdout", ".stderr");
     while (!ready() && waitpid(child, NULL, WNOHANG) == 0)
         nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
     kill(child, number);
@@ -218,7 +231,7 @@ pid_t command_start(const char *out, const char *err, ...) {
     va_start(arguments, err);
     collect(argv, arguments);
     va_end(arguments);
-    return start(argv, "/dev/null", out, err);
+    return start(VT_COMMAND, argv, "/dev/null", out, err);
 }
 
 void command_wait(command_result *ran, pid_t child, const char *out, const char *err) {

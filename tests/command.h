@@ -40,6 +40,9 @@ void command_wait(command_result *ran, pid_t child, const char *out, const char 
  * returns what it drew there: freed by the caller. `argv` begins with "vitrine" and ends with NULL. */
 char *command_draw(char **argv, const char *type);
 
+/* Runs another program so, from its path; standard input is empty. */
+void command_run_program(command_result *ran, const char *program, ...);
+
 void command_free(command_result *ran);
 
 /* Fails the test, showing what differs, unless all three are exactly so. NULL: not compared. */
