@@ -4,7 +4,8 @@
 # test_install.sh CMAKE GENERATOR SOURCE-FOLDER BUILD-FOLDER VERSION SANITIZE-OPTIONS
 # Installs, moves the installed tree elsewhere, and there builds and runs somebody else's programs: found by
 # CMake and by pkg-config, C and C++, with the shared library and the static one; then runs the command.
-# Moves the tree back, uninstalls, and nothing is left. $CC and $CXX are the compilers.
+# Moves the tree back, uninstalls, and nothing is left. $CC and $CXX are the compilers, $PYTHON a Python that
+# has NumPy, if there is one.
 set -eu
 
 cmake=$1 generator=$2 source=$3 build=$4 version=$5 sanitize=$6
@@ -61,6 +62,40 @@ build_by_pkg_config() {
     unset PKG_CONFIG_PATH
 }
 
+# Each installed example by the commands in its first lines, and then run. opencv.cpp only where OpenCV is.
+build_examples() {
+    mkdir "$work/examples" "$work/bin"
+    printf '#!/bin/sh\nexec %s %s "$@"\n' "$CC" "$sanitize" >"$work/bin/cc"
+    printf '#!/bin/sh\nexec %s %s "$@"\n' "$CXX" "$sanitize" >"$work/bin/c++"
+    chmod +x "$work/bin"/*
+    cp "$examples"/*.c "$examples"/*.cpp "$work/examples"
+    [ -e /usr/include/opencv4/opencv2/core.hpp ] || rm "$work/examples/opencv.cpp"
+    cd "$work/examples"
+    for example in *.c*; do
+        sed -n '/^ \*\/$/q; s/^ \*     //p' "$example" >commands
+        quietly env PATH="$work/bin:$PATH" PKG_CONFIG_PATH="$pkgconfig" sh -e commands
+        [ -x "${example%.*}" ] || fail "$example was not built by: $(cat commands)"
+    done
+    cd "$work"
+}
+
+expect_rainbow() {
+    said=$(LD_LIBRARY_PATH="$libdir" "$@") || fail "$* failed"
+    case $said in
+    *"% rainbow") ;;
+    *) fail "$*: $said" ;;
+    esac
+}
+
+run_examples() {
+    expect_rainbow "$work/examples/classify" "$model" "$picture"
+    expect_rainbow "$work/examples/threads" "$model" 600000 "$picture"
+    [ ! -e "$work/examples/opencv" ] || expect_rainbow "$work/examples/opencv" "$model" "$picture"
+    # a sanitized library can't be loaded into Python just so
+    [ -n "$sanitize" ] || [ ! -e "$PYTHON" ] ||
+        expect_rainbow "$PYTHON" -B "$examples/vitrine.py" "$model" "$picture"
+}
+
 # A program needs libvitrine.so.0 when it is linked with the shared library, and only then.
 check_needed() {
     case $(readelf -d "$1") in
@@ -74,11 +109,7 @@ run_programs() {
     [ "$(ls "$work/programs" | wc -l)" -eq 8 ] || fail "not 8 programs: $(ls "$work/programs")"
     for program in "$work/programs"/*; do
         check_needed "$program"
-        said=$(LD_LIBRARY_PATH="$libdir" "$program" "$model" "$picture") || fail "$program failed"
-        case $said in
-        *"% rainbow") ;;
-        *) fail "$program: $said" ;;
-        esac
+        expect_rainbow "$program" "$model" "$picture"
         [ "$said" = "${first:=$said}" ] || fail "$program: $said, others: $first"
     done
 }
@@ -111,6 +142,7 @@ locate() {
     libdir=$(dirname "$(find "$prefix" -name libvitrine.so)")
     pkgconfig=$(dirname "$(find "$prefix" -name vitrine.pc)")
     model=$(find "$prefix" -name emoji-vit)
+    examples=$(dirname "$(find "$prefix" -name vitrine.py)")
     binary=$(find "$prefix" -name vitrine -type f -perm -u+x)
 }
 
@@ -131,7 +163,9 @@ prefix=$work/moved
 locate
 build_by_pkg_config "$CC" c
 build_by_pkg_config "$CXX" cpp
+build_examples
 run_programs
+run_examples
 run_command "$prefix" "${binary#"$prefix"/}"
 mv "$prefix" "$work/installed"
 uninstall "$work/installed"

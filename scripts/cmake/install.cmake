@@ -25,6 +25,8 @@ install(DIRECTORY docs/ DESTINATION ${CMAKE_INSTALL_DOCDIR}/docs COMPONENT comma
         FILES_MATCHING PATTERN "*.md"
         PATTERN LIBRARY.md EXCLUDE PATTERN images EXCLUDE)
 install(FILES docs/LIBRARY.md DESTINATION ${CMAKE_INSTALL_DOCDIR}/docs COMPONENT development)
+install(DIRECTORY examples DESTINATION ${CMAKE_INSTALL_DOCDIR} COMPONENT development
+        FILES_MATCHING PATTERN "*.c" PATTERN "*.cpp" PATTERN "*.py" PATTERN "*.md")
 
 # find_package(vitrine). The two libraries are exported apart: who links the shared one needs nothing of
 # what the static one needs.
