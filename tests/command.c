@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
+#include <poll.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <spawn.h>
@@ -118,19 +119,25 @@ static void make_environment(command_environment *out, char *setting) {
     out->items[count] = NULL;
 }
 
-static pid_t start(const char *program, char **argv, const char *in, const char *out,
-                   const char *err) {
+/* `files` open its standard input and output. */
+static pid_t start_with(const char *program, char **argv, posix_spawn_file_actions_t *files,
+                        const char *err) {
     command_environment environment;
-    posix_spawn_file_actions_t files;
     pid_t child;
     make_environment(&environment, NULL);
+    posix_spawn_file_actions_addopen(files, 2, err, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+    assert_int_equal(posix_spawn(&child, program, files, NULL, argv, environment.items), 0);
+    posix_spawn_file_actions_destroy(files);
+    return child;
+}
+
+static pid_t start(const char *program, char **argv, const char *in, const char *out,
+                   const char *err) {
+    posix_spawn_file_actions_t files;
     posix_spawn_file_actions_init(&files);
     posix_spawn_file_actions_addopen(&files, 0, in, O_RDONLY, 0);
     posix_spawn_file_actions_addopen(&files, 1, out, O_WRONLY | O_CREAT | O_TRUNC, 0600);
-    posix_spawn_file_actions_addopen(&files, 2, err, O_WRONLY | O_CREAT | O_TRUNC, 0600);
-    assert_int_equal(posix_spawn(&child, program, &files, NULL, argv, environment.items), 0);
-    posix_spawn_file_actions_destroy(&files);
-    return child;
+    return start_with(program, argv, &files, err);
 }
 
 char *command_draw(char **argv, const char *type) {
@@ -251,6 +258,87 @@ void command_run_to(command_result *ran, const char *path, ...) {
     spawn(ran, argv, "/dev/null", path);
     ran->out = strdup("");
     ran->err = read_text_file(".stderr");
+}
+
+void command_open(command_process *p, const char *onto, ...) {
+    char *argv[MOST_ARGUMENTS];
+    int in[2], out[2];
+    posix_spawn_file_actions_t files;
+    va_list arguments;
+    va_start(arguments, onto);
+    collect(argv, arguments);
+    va_end(arguments);
+    assert_int_equal(pipe2(in, O_CLOEXEC), 0);
+    assert_int_equal(pipe2(out, O_CLOEXEC), 0);
+    posix_spawn_file_actions_init(&files);
+    posix_spawn_file_actions_adddup2(&files, in[0], 0);
+    if (onto)
+        posix_spawn_file_actions_addopen(&files, 1, onto, O_WRONLY | O_CREAT | O_APPEND, 0600);
+    else
+        posix_spawn_file_actions_adddup2(&files, out[1], 1);
+    *p = (command_process){
+        .id = start_with(VT_COMMAND, argv, &files, ".stderr"), .in = in[1], .out = out[0]};
+    close(in[0]);
+    close(out[1]);
+}
+
+void command_send(const command_process *p, const char *text) {
+    for (size_t length = strlen(text); length;) {
+        ssize_t sent = write(p->in, text, length);
+        assert_true(sent > 0);
+        text += sent;
+        length -= (size_t)sent;
+    }
+}
+
+char *command_receive(command_process *p) {
+    size_t used = 0;
+    char *line = NULL, *end = NULL;
+    struct pollfd answer = {.fd = p->out, .events = POLLIN};
+    while (!end) {
+        if (!p->num_read) {
+            assert_int_equal(poll(&answer, 1, 60000), 1);
+            ssize_t got = read(p->out, p->read, sizeof p->read);
+            assert_true(got >= 0);
+            p->num_read = (size_t)got;
+        }
+        end = memchr(p->read, '\n', p->num_read);
+        size_t taken = end ? (size_t)(end - p->read) : p->num_read;
+        line = realloc(line, used + taken + 1);
+        assert_non_null(line);
+        memcpy(line + used, p->read, taken);
+        used += taken;
+        if (!p->num_read) {
+            assert_int_equal(used, 0); /* else a line was cut off */
+            free(line);
+            return NULL;
+        }
+        taken += end != NULL;
+        p->num_read -= taken;
+        memmove(p->read, p->read + taken, p->num_read);
+    }
+    line[used] = '\0';
+    return line;
+}
+
+int command_close(command_result *ran, command_process *p) {
+    enum { TRIES = 6000 };
+    int status = 0, tries = 0;
+    close(p->in);
+    while (waitpid(p->id, &status, WNOHANG) == 0 && tries++ < TRIES)
+        nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
+    if (p->out >= 0)
+        close(p->out);
+    if (tries > TRIES) {
+        kill(p->id, SIGKILL);
+        waitpid(p->id, &status, 0);
+        fail_msg("the command did not end");
+    }
+    command_free(ran);
+    ran->code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+    ran->out = strdup("");
+    ran->err = read_text_file(".stderr");
+    return WIFSIGNALED(status) ? WTERMSIG(status) : 0;
 }
 
 void assert_ran(const command_result *ran, int code, const char *out, const char *err) {

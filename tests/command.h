@@ -37,11 +37,32 @@ pid_t command_start(const char *out, const char *err, ...);
 void command_wait(command_result *ran, pid_t child, const char *out, const char *err);
 
 /* Runs the command with a terminal of that type as its standard error, which must succeed, and
- * returns what it drew there: freed by the caller. `argv` begins with "vitrine" and ends with NULL. */
+ * returns what it drew there: freed by the caller. `argv` begins with "vitrine" and ends with NULL.
+ */
 char *command_draw(char **argv, const char *type);
 
 /* Runs another program so, from its path; standard input is empty. */
 void command_run_program(command_result *ran, const char *program, ...);
+
+/* A command that is spoken to while it runs. */
+typedef struct command_process {
+    int id;
+    int in, out;        /* the test's ends of its standard input and output */
+    char read[1 << 12]; /* what was read and is no whole line yet */
+    size_t num_read;
+} command_process;
+
+/* Both are pipes, unless `onto` is a file, which its output is then appended to. */
+void command_open(command_process *p, const char *onto, ...);
+void command_send(const command_process *p, const char *text);
+
+/* The next line that it prints, without the line break; NULL at the end. The caller frees it. Fails
+ * the test when there is none within a minute. */
+char *command_receive(command_process *p);
+
+/* Closes its standard input and waits for it, a minute at most. `ran` gets what it then has said,
+ * and its code; returns the signal that ended it, or 0. */
+int command_close(command_result *ran, command_process *p);
 
 void command_free(command_result *ran);
 

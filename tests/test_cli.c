@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -99,6 +100,7 @@ static void test_help_of_commands(void **state) {
           "\n      --format=FORMAT     one of: text, json, csv (default text)\n",
           "\n      --files-from=FILE ", "\n  -s, --size=N|HxW ", "\n      --batch=N ",
           "\n      --head=HEAD ", "\n  -t, --threads=N ", "bicubic-antialias"}},
+        {"classify", {"\n  -0, --null ", "\n      --skip-done=FILE "}},
         {"classify",
          {"\n  -m, --model=MODEL ", "\n      --labels=FILE ", "\n      --pos-resize=RULE ",
           "\n      --kernels=NAME ", "\n      --background=RRGGBB ", "\n      --drop-alpha ",
@@ -108,8 +110,10 @@ static void test_help_of_commands(void **state) {
         {"dump", {"-i, --input=FILE", "-o, --output=FILE", "--blocks", "--model="}},
         {"embed",
          {"--shrink-on-load ", "--pool=", "one of: model, cls",
-          "--text=", "--text-from=", "--normalize"}},
-        {"zeroshot", {"--labels=", "--template=", "--save-labels=", "--load-labels=", "--top="}},
+          "--text=", "--text-from=", "--normalize", "-0, --null ", "--skip-done="}},
+        {"zeroshot",
+         {"--labels=", "--template=", "--save-labels=", "--load-labels=", "--top=", "-0, --null ",
+          "--skip-done="}},
         {"perplexity", {"--context=", "--rope-scaling=", "--by-position=", "--max-bytes="}},
         {"generate", {"-n, --max-tokens=N", "--temperature=", "--seed=", "--rope-scaling="}},
         {"bench",
@@ -330,6 +334,24 @@ static void test_progress(void **state) {
     many[10] = NULL; /* seven pictures are not many */
     drawn = command_draw(many, "xterm");
     assert_string_equal(drawn, "");
+    free(drawn);
+    /* of names that come through a pipe nobody knows how many there will be */
+    assert_int_equal(mkfifo("names", 0600), 0);
+    pid_t sender = fork();
+    if (sender == 0) {
+        int names = open("names", O_WRONLY);
+        for (size_t i = 0; i < 10; i++)
+            if (write(names, "cat.png\n", 8) != 8)
+                _exit(1);
+        _exit(0);
+    }
+    drawn = command_draw((char *[]){"vitrine", "classify", "-mmodel", "--files-from=names", NULL},
+                         "xterm");
+    assert_int_equal(waitpid(sender, NULL, 0), sender);
+    assert_memory_equal(drawn, "\r\033[K8 ", 6);
+    assert_non_null(strstr(drawn, "/s"));
+    assert_null(strstr(drawn, "left"));
+    assert_string_equal(drawn + strlen(drawn) - 4, "\r\033[K");
     free(drawn);
     drawn = command_draw((char *[]){"vitrine", "bench", "-mmodel", "-n3", "-t1", NULL}, "xterm");
     assert_non_null(strstr(drawn, " 0/10")); /* 2 to warm up and 3, of the passes and of the peak */

@@ -152,6 +152,7 @@ static void test_odd_names(void **state) {
     command_run(&ran, NULL, "classify", "-mmodel", "--format=json", name, NULL);
     assert_ran(&ran, 1,
                "{\"image\": \"bad\xef\xbf\xbd\\u001B[31m\xc3\xa9.png\", "
+               "\"image_base64\": \"YmFk/xtbMzFtw6kucG5n\", "
                "\"error\": \"No such file or directory\"}\n",
                "vitrine: bad\xff?[31m\xc3\xa9.png: No such file or directory\n");
     /* overlong, a surrogate, past the last code point: not UTF-8 either */
@@ -160,7 +161,8 @@ static void test_odd_names(void **state) {
 #define BAD "\xef\xbf\xbd"
     assert_ran(&ran, 1,
                "{\"image\": \"" BAD BAD BAD " " BAD BAD BAD " " BAD BAD BAD BAD
-               " \xf0\x9f\xa6\x81\", \"error\": \"No such file or directory\"}\n",
+               " \xf0\x9f\xa6\x81\", \"image_base64\": \"4ICvIO2ggCD0kICAIPCfpoE=\", "
+               "\"error\": \"No such file or directory\"}\n",
                NULL);
     assert_int_equal(symlink("cat.png", name), 0);
     command_run(&ran, NULL, "classify", "-mmodel", name, NULL);

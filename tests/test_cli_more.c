@@ -71,6 +71,9 @@ static void test_embed_prints_json(void **state) {
                 NULL);
     assert_int_equal(ran.code, 1);
     assert_non_null(strstr(ran.err, "vitrine: missing.png: "));
+    static const char failure[] =
+        "{\"image\": \"missing.png\", \"error\": \"No such file or directory\"}\n";
+    assert_memory_equal(ran.out, failure, strlen(failure));
     assert_non_null(strstr(ran.out, "cat.png"));
 }
 
@@ -157,7 +160,15 @@ static void test_zeroshot_with_saved_labels(void **state) {
     double second = json_number_value(json_object_get(json_array_get(predictions, 1), "score"));
     assert_true(first >= second);
     assert_float_equal(first + second, 1, 1e-5);
+    assert_true(json_number_value(json_object_get(json_object_get(line, "ms"), "forward")) > 0);
     json_decref(line);
+
+    write_file("scores.jsonl", ran.out, strlen(ran.out));
+    write_file("list0", "cat.png\0none.png", 17);
+    command_run(&ran, NULL, "zeroshot", "-m", clip, "--load-labels=labels.safetensors",
+                "--format=json", "-0", "--files-from=list0", "--skip-done=scores.jsonl", NULL);
+    assert_ran(&ran, 1, "{\"image\": \"none.png\", \"error\": \"No such file or directory\"}\n",
+               "vitrine: none.png: No such file or directory\n");
 
     write_labels("narrow.safetensors", 16);
     command_run(&ran, NULL, "zeroshot", "-m", clip, "--load-labels=narrow.safetensors", "cat.png",

@@ -20,19 +20,31 @@ static int by_name(const struct dirent **a, const struct dirent **b) {
     return strcmp((*a)->d_name, (*b)->d_name);
 }
 
-/* A class without pictures is none: `files_add` says so. */
-static void add_class(album *a, const char *name, const char *path) {
-    file_list files = {0};
-    files_add(&files, path);
-    a->num_failed += files.num_failed;
-    if (files.count) {
-        a->pictures = reallocate(a->pictures, a->count + files.count, sizeof *a->pictures);
+/* Takes over `path`. */
+static void add_picture(album *a, char *path) {
+    a->pictures = reallocate(a->pictures, a->count + 1, sizeof *a->pictures);
+    a->pictures[a->count++] = (album_picture){path, a->num_classes};
+}
+
+/* A class without pictures is none. */
+static void add_class(album *a, const char *name, char *path) {
+    const settings folder = {.operands = &path, .num_operands = 1};
+    file_source *files = files_open(&folder, NULL, false);
+    size_t before = a->count;
+    for (found_file found; files_take(files, &found);) {
+        if (found.error.code) {
+            complain(found.path, found.error.message);
+            a->num_failed++;
+            free(found.path);
+        } else {
+            add_picture(a, found.path);
+        }
+    }
+    files_close(files);
+    if (a->count > before) {
         a->classes = reallocate(a->classes, a->num_classes + 1, sizeof *a->classes);
-        for (size_t i = 0; i < files.count; i++)
-            a->pictures[a->count++] = (album_picture){duplicate(files.paths[i]), a->num_classes};
         a->classes[a->num_classes++] = duplicate(name);
     }
-    files_free(&files);
 }
 
 /* Returns how many entries of the folder are no folders. */

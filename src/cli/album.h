@@ -23,7 +23,7 @@ typedef struct album {
 } album;
 
 /* The classes are all folders in FOLDER, links among them, but hidden ones; a class's pictures are
- * those in its folder and below, as in `files_add`. False, having complained, when there are not
+ * those in its folder and below, as in files.h. False, having complained, when there are not
  * two classes at least. Files in FOLDER itself are told of in a note unless `quiet`. */
 bool album_read(album *out, const char *folder, bool quiet);
 

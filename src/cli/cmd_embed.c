@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include "command.h"
-#include "files.h"
 #include "json.h"
 #include "model.h"
 #include "pictures.h"
@@ -34,21 +33,29 @@ typedef struct output {
     size_t row_tokens, width;
 } output;
 
-static void print_row(const char *kind, const char *name, const float *row, size_t n) {
-    json_t *numbers = json_array();
+static const char result_key[] = "embedding";
+
+/* `path` is a picture's, or NULL, and then `text` is what was embedded. */
+static void print_row(const char *path, const char *text, const float *row, size_t n) {
+    json_t *line = json_object(), *numbers = json_array();
     for (size_t i = 0; i < n; i++)
         json_array_append_new(numbers, json_number((double)row[i]));
-    json_print(json_pack("{s:o, s:o}", kind, json_text(name), "embedding", numbers));
+    if (path)
+        json_set_path(line, path);
+    else
+        json_object_set_new(line, "text", json_text(text));
+    json_object_set_new(line, result_key, numbers);
+    json_print(line);
 }
 
-static void add_row(output *out, const char *kind, const char *name, const float *row) {
+static void add_row(output *out, const char *path, const char *text, const float *row) {
     size_t n = out->row_floats;
     float *copy = allocate(n, sizeof *copy);
     memcpy(copy, row, n * sizeof *copy);
     for (size_t at = 0; out->settings->normalize && at < n; at += out->width)
         scale_to_unit(copy + at, out->width);
     if (out->settings->format == FORMAT_JSON) {
-        print_row(kind, name, copy, n);
+        print_row(path, text, copy, n);
     } else {
         out->rows = reallocate(out->rows, (out->count + 1) * n, sizeof *out->rows);
         memcpy(out->rows + out->count * n, copy, n * sizeof *copy);
@@ -109,25 +116,31 @@ static void on_picture(void *user, const picture *p, size_t row) {
     const float *embeds = vt_session_image_embeds(w->session);
     switch ((enum pool)out->settings->pool) {
     case POOL_MODEL:
-        add_row(out, "image", path,
+        add_row(out, path, NULL,
                 (embeds ? embeds : vt_session_pooled(w->session)) + row * out->width);
         break;
     case POOL_MAP:
-        add_row(out, "image", path, vt_session_pooled(w->session) + row * width);
+        add_row(out, path, NULL, vt_session_pooled(w->session) + row * width);
         break;
     case POOL_CLS:
     case POOL_TOKENS:
-        add_row(out, "image", path, features + row * tokens * width);
+        add_row(out, path, NULL, features + row * tokens * width);
         break;
     case POOL_MEAN: {
         float *mean = allocate(width, sizeof *mean);
         mean_of_patches(mean, features + row * tokens * width, sizes ? sizes + row * tokens : NULL,
                         tokens, w->num_prefix, width);
-        add_row(out, "image", path, mean);
+        add_row(out, path, NULL, mean);
         free(mean);
         break;
     }
     }
+}
+
+static void on_failure(void *user, const char *path, const char *reason) {
+    const picture_work *w = user;
+    if (w->out->settings->format == FORMAT_JSON)
+        json_print_failure(path, reason);
 }
 
 static int check_pool(const vt_model_info *info, const settings *s) {
@@ -142,12 +155,14 @@ static int check_pool(const vt_model_info *info, const settings *s) {
 static int embed_pictures(output *out, const vt_model *model, const settings *s) {
     vt_model_info info;
     vt_model_describe(&info, model);
+    settings sized = *s;
     int code = check_pool(&info, s);
     vt_session *session = NULL;
+    sized.batch = useful_batch(s);
     if (code == EXIT_DONE)
         code = (s->pool == POOL_MODEL || s->pool == POOL_MAP
                     ? open_session
-                    : open_session_with_features)(&session, model, s, embed_command.name);
+                    : open_session_with_features)(&session, model, &sized, embed_command.name);
     if (code != EXIT_DONE)
         return code;
     picture_work w = {out, session, info.num_prefix_tokens};
@@ -155,7 +170,11 @@ static int embed_pictures(output *out, const vt_model *model, const settings *s)
     out->width = joint ? vt_model_embed_dim(model) : vt_session_pooled_width(session);
     out->row_tokens = s->pool == POOL_TOKENS ? vt_session_num_tokens(session) : 0;
     out->row_floats = out->width * (out->row_tokens ? out->row_tokens : 1);
-    code = each_picture(session, model, s, on_picture, &w);
+    const picture_sink sink = {.found = on_picture,
+                               .failed = on_failure,
+                               .is_printed = s->format == FORMAT_JSON,
+                               .result_key = result_key};
+    code = each_picture(session, model, &sized, &sink, &w);
     vt_session_destroy(session);
     return code;
 }
@@ -176,7 +195,7 @@ static void add_text(output *out, const vt_session *session, const vt_model *mod
         mean_of_patches(mean, vt_session_hidden(session), NULL, tokens, 0, width);
         row = mean;
     }
-    add_row(out, "text", text, row);
+    add_row(out, NULL, text, row);
     free(mean);
 }
 
@@ -239,13 +258,15 @@ static int check_usage(const settings *s) {
                                              : "no picture given, and no --text");
     if (has_text && s->pool != POOL_MODEL && s->pool != POOL_MEAN)
         return complain_usage(name, "--pool=%s is for pictures", pools[s->pool]);
+    if (has_text && s->skip_done)
+        return complain_usage(name, "--skip-done is for pictures");
     if (has_text && s->merge)
         return complain_usage(name, "--merge is for pictures");
     if (s->pool == POOL_TOKENS && s->merge)
         return complain_usage(name, "--pool=tokens writes each patch's token: not with --merge");
     if (s->format == FORMAT_NPY && !s->output)
         return complain_usage(name, "no output given: --output OUT.npy, or --format json");
-    return EXIT_DONE;
+    return check_pictures(s, s->format == FORMAT_JSON, name);
 }
 
 static int run(const settings *s) {
@@ -273,6 +294,7 @@ static const option result_rows[] = {
     {0, "pool", "KIND", "what stands for a picture, one of", .initial = "model",
      .choice = pool_name, FIELD(pool)},
     {0, "normalize", NULL, "scale each vector to length 1", FIELD(normalize)},
+    OPTION_SKIP_DONE,
     {0},
 };
 
@@ -281,6 +303,7 @@ static const option input_rows[] = {
     {0, "text-from", "FILE", "embed each line of FILE; - is standard input", .parse = parse_text,
      FIELD(text_from)},
     OPTION_FILES_FROM,
+    OPTION_NULL,
     OPTION_SIZE,
     OPTION_BATCH,
     OPTION_SHRINK_ON_LOAD,

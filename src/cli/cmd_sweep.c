@@ -11,6 +11,7 @@
 #include "interrupt.h"
 #include "labelled.h"
 #include "model.h"
+#include "pictures.h"
 #include "progress.h"
 #include "sweep.h"
 #include "sweep_pass.h"
@@ -491,7 +492,7 @@ static int check_usage(const settings *s) {
                               "--arch has random weights and takes no pictures or labels");
     if (!s->arch && !pictures)
         return complain_usage(sweep_command.name, "no picture given; --arch sweeps the cost alone");
-    return EXIT_DONE;
+    return check_pictures(s, false, sweep_command.name);
 }
 
 static int run(const settings *s) {
@@ -533,6 +534,7 @@ static const option sweep_picture_rows[] = {
      "without IMAGE, its files are the pictures",
      .parse = parse_text, FIELD(picture_labels)},
     OPTION_FILES_FROM,
+    OPTION_NULL,
     {0},
 };
 

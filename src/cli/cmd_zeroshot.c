@@ -217,26 +217,28 @@ static void on_picture(void *user, const picture *p, size_t row) {
     work *w = user;
     score_labels(w, vt_session_image_embeds(w->session) + row * w->labels.width);
     result found = {
-        .path = p->path,
-        .width = p->width,
-        .height = p->height,
+        .picture = p,
         .predictions = w->predictions,
         .count = w->settings->top < w->labels.count ? w->settings->top : w->labels.count,
-        .decode_ms = p->decode_ms,
-        .preprocess_ms = p->preprocess_ms,
     };
-    vt_session_input_size(w->session, &found.input_height, &found.input_width);
     report_result(&w->report, &found);
 }
+
+static void on_failure(void *user, const char *path, const char *reason) {
+    report_failure(&((work *)user)->report, path, reason);
+}
+
+static const picture_sink sink = {
+    .found = on_picture, .failed = on_failure, .is_printed = true, .result_key = report_key};
 
 static const char *label_name(const void *labels, size_t index) {
     return ((const label_set *)labels)->names[index];
 }
 
-static int score_pictures(work *w) {
+static int score_pictures(work *w, const settings *s) {
     w->predictions = allocate(w->labels.count, sizeof *w->predictions);
-    report_begin(&w->report, w->settings->format, label_name, &w->labels);
-    int code = each_picture(w->session, w->model, w->settings, on_picture, w);
+    report_begin(&w->report, s->format, label_name, &w->labels);
+    int code = each_picture(w->session, w->model, s, &sink, w);
     free(w->predictions);
     return code;
 }
@@ -250,13 +252,15 @@ static int run_with(work *w) {
     if (!w->labels.width || !vt_model_vocab_size(w->model))
         return complain_usage(zeroshot_command.name,
                               "expected a model of pictures and text, such as CLIP or SigLIP");
-    int code = open_session_with_text(&w->session, w->model, s, zeroshot_command.name);
+    settings sized = *s;
+    sized.batch = useful_batch(s);
+    int code = open_session_with_text(&w->session, w->model, &sized, zeroshot_command.name);
     if (code == EXIT_DONE)
         code = s->load_labels ? load_labels(&w->labels, s->load_labels) : embed_labels(w);
     if (code == EXIT_DONE && s->save_labels)
         code = save_labels(&w->labels, s->save_labels);
     if (code == EXIT_DONE && (s->num_operands || s->files_from))
-        code = score_pictures(w);
+        code = score_pictures(w, &sized);
     labels_free(&w->labels);
     vt_session_destroy(w->session);
     return code;
@@ -269,7 +273,9 @@ static int run(const settings *s) {
         return complain_usage(zeroshot_command.name, "expected one of --labels and --load-labels");
     if (!s->num_operands && !s->files_from && !s->save_labels)
         return complain_usage(zeroshot_command.name, "no picture given");
-    int code = open_model(&model, s, zeroshot_command.name);
+    int code = check_pictures(s, report_is_json(s->format), zeroshot_command.name);
+    if (code == EXIT_DONE)
+        code = open_model(&model, s, zeroshot_command.name);
     w.model = model;
     if (code == EXIT_DONE)
         code = run_with(&w);
@@ -296,11 +302,13 @@ static const option result_rows[] = {
      .parse = parse_count, FIELD(top)},
     {0, "format", "FORMAT", "one of", .initial = "text", .choice = report_format_name,
      FIELD(format)},
+    OPTION_SKIP_DONE,
     {0},
 };
 
 static const option input_rows[] = {
-    OPTION_FILES_FROM, OPTION_SIZE, OPTION_BATCH, OPTION_SHRINK_ON_LOAD, OPTION_THREADS, {0},
+    OPTION_FILES_FROM,     OPTION_NULL,    OPTION_SIZE, OPTION_BATCH,
+    OPTION_SHRINK_ON_LOAD, OPTION_THREADS, {0},
 };
 
 static const option_group label_options = {"Labels", label_rows};

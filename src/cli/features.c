@@ -167,6 +167,8 @@ static void on_picture(void *user, const picture *p, size_t row) {
         cache_put(&w->cache, from->content, vector);
 }
 
+static const picture_sink sink = {.found = on_picture};
+
 static int compute_missing(work *w, const vt_model *model) {
     settings missing = *w->settings;
     missing.operands = allocate(w->album->count, sizeof *missing.operands);
@@ -176,7 +178,7 @@ static int compute_missing(work *w, const vt_model *model) {
         if (!w->sources[i].known)
             missing.operands[missing.num_operands++] = w->album->pictures[i].path;
     int code =
-        missing.num_operands ? each_picture(w->session, model, &missing, on_picture, w) : EXIT_DONE;
+        missing.num_operands ? each_picture(w->session, model, &missing, &sink, w) : EXIT_DONE;
     free(missing.operands);
     return code == EXIT_DONE && w->num_odd ? EXIT_SOME_FAILED : code;
 }

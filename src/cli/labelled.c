@@ -161,31 +161,33 @@ static const label_row *find_row(const label_file *labels, const char *path) {
     return NULL;
 }
 
-static bool add_files(picture_set *set, const file_list *files, const label_file *labels) {
+/* False, having complained, when there are labels and none for it. */
+static bool add_file(picture_set *set, const char *path, const label_file *labels) {
     char message[300];
-    for (size_t i = 0; i < files->count; i++) {
-        const label_row *row = labels ? find_row(labels, files->paths[i]) : NULL;
-        if (labels && !row) {
-            snprintf(message, sizeof message, "no label for it in %.200s", labels->path);
-            complain(files->paths[i], message);
-            return false;
-        }
-        add_picture(set, duplicate(files->paths[i]), row);
+    const label_row *row = labels ? find_row(labels, path) : NULL;
+    if (labels && !row) {
+        snprintf(message, sizeof message, "no label for it in %.200s", labels->path);
+        complain(path, message);
+        return false;
     }
+    add_picture(set, duplicate(path), row);
     return true;
 }
 
 static bool add_all(picture_set *set, const settings *s, label_file *labels) {
-    file_list files = {0};
-    for (size_t i = 0; i < s->num_operands; i++)
-        files_add(&files, s->operands[i]);
-    if (s->files_from)
-        files_add_from(&files, s->files_from);
     if (labels && labels->count)
         qsort(labels->rows, labels->count, sizeof *labels->rows, compare_bases);
-    bool good = add_files(set, &files, labels);
-    set->num_failed = files.num_failed;
-    files_free(&files);
+    bool good = true;
+    file_source *files = files_open(s, NULL, false);
+    for (found_file found; good && files_take(files, &found); free(found.path)) {
+        if (found.error.code) {
+            complain(files_subject(found.path), found.error.message);
+            set->num_failed++;
+        } else {
+            good = add_file(set, found.path, labels);
+        }
+    }
+    files_close(files);
     return good;
 }
 

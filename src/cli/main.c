@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "command.h"
+#include "lines.h"
 #include "text.h"
 
 static const command *const commands[] = {
@@ -68,6 +69,7 @@ static int dispatch(int argc, char **argv) {
 int main(int argc, char **argv) {
     setlocale(LC_CTYPE, "");  /* whether the terminal shows UTF-8; numbers keep their full stop */
     signal(SIGPIPE, SIG_IGN); /* a write to a closed pipe fails, and output_flush sees it */
+    lines_prepare();
     int code = dispatch(argc, argv);
     if (!output_flush() && code == EXIT_DONE)
         code = EXIT_SOME_FAILED;

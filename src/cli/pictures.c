@@ -2,133 +2,177 @@
 #include "pictures.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 #include "diagnose.h"
 #include "files.h"
-#include "loader.h"
+#include "lines.h"
 #include "model.h"
 #include "progress.h"
 
+/* What one batch needs, allocated once. */
 typedef struct work {
-    vt_image_options decoding;
     vt_session *session;
-    const file_list *files;
-    loader *loader; /* NULL: each picture has a size of its own */
+    bool is_naflex;
+    vt_image_options decoding;
+    loader *loader;
     progress progress;
-    size_t batch, floats; /* of one picture, at most */
-    float *pixels;        /* [batch][floats] */
-    picture *pictures;    /* [batch], those that could be read */
-    size_t *heights, *widths;
+    size_t batch, floats;     /* of one picture, at most */
+    picture *pictures;        /* [batch] */
+    float *pixels;            /* [batch][floats] */
+    size_t *heights, *widths; /* [batch], as the next: of those that could be read */
     const float **starts;
-    size_t num_failed;
-    bool quiet;
-    picture_fn fn;
+    const picture_sink *sink;
     void *user;
+    size_t num_failed;
 } work;
 
-static void fail_picture(work *w, const char *path, const char *message) {
-    progress_hide(&w->progress);
-    complain(strcmp(path, "-") == 0 ? "standard input" : path, message);
+/* ---- before anything runs ----------------------------------------------------------------------
+ */
+
+int check_pictures(const settings *s, bool json, const char *command) {
+    if (s->null && !s->files_from)
+        return complain_usage(command, "--null is about the names of --files-from");
+    if (s->skip_done && !json)
+        return complain_usage(command, "--skip-done continues JSON lines: it needs --format=json");
+    return EXIT_DONE;
+}
+
+size_t useful_batch(const settings *s) {
+    size_t count = s->batch > 1 ? files_count(s, NULL, s->batch) : 1;
+    return count ? count : 1;
+}
+
+/* Decoding is light beside a forward pass: half as many threads keep it fed. One thread asked for
+ * is one thread used. */
+static size_t loader_threads(const settings *s) {
+    enum { MOST = 8 };
+    size_t threads = s->threads ? s->threads : vt_num_processors();
+    return threads / 2 < MOST ? threads / 2 : MOST;
+}
+
+/* Counting takes a while, and who sees no bar has nothing of it. */
+static size_t count_all(const settings *s, const done_set *done) {
+    bool is_seen = !s->quiet && terminal_of(stderr).present;
+    return is_seen ? files_count(s, done, progress_unknown) : 0;
+}
+
+/* ---- one batch ---------------------------------------------------------------------------------
+ */
+
+static void fail_picture(work *w, const picture *p, const char *message) {
+    const char *subject = files_subject(p->path);
+    complain(subject, message);
+    if (w->sink->failed && !p->is_list)
+        w->sink->failed(w->user, p->path, reason_of(subject, message));
     w->num_failed++;
 }
 
-/* A picture at the size that its aspect calls for, into row `row`. */
-static void load_any_size(work *w, picture *p, size_t row) {
-    vt_image image = {0};
-    float *pixels = w->pixels + row * w->floats;
-    double start = clock_ms();
-    vt_status status = vt_image_read(&image, p->path, &w->decoding, &p->error);
-    p->decode_ms = clock_ms() - start;
-    p->width = image.full_width;
-    p->height = image.full_height;
-    if (!status)
-        status =
-            vt_session_fit_size(w->session, &image, &w->heights[row], &w->widths[row], &p->error);
-    if (!status)
-        status = vt_session_preprocess_to(w->session, pixels, &image, w->heights[row],
-                                          w->widths[row], &p->error);
-    p->preprocess_ms = clock_ms() - start - p->decode_ms;
-    vt_image_free(&image);
-    w->starts[row] = pixels;
+/* The next pictures, those that could be read with their pixels one behind the other. Returns how
+ * many; none only at the end. */
+static size_t load_batch(work *w, size_t *num_read) {
+    size_t count = 0, rows = 0;
+    for (; count < w->batch; count++) {
+        picture *p = &w->pictures[count];
+        float *pixels = w->pixels + rows * w->floats;
+        if (!loader_next(w->loader, p, pixels, count == 0))
+            break;
+        if (p->error.code)
+            continue;
+        w->starts[rows] = pixels;
+        w->heights[rows] = p->input_height;
+        w->widths[rows] = p->input_width;
+        rows++;
+    }
+    *num_read = rows;
+    return count;
 }
 
-/* Reads the next picture into row `row`; false, having complained, when that can't be done. */
-static bool load(work *w, const char *path, size_t row) {
-    picture *p = &w->pictures[row];
-    *p = (picture){.path = path};
-    if (w->loader)
-        loader_next(w->loader, p, w->pixels + row * w->floats);
+static void forward(work *w, size_t count, vt_error *err) {
+    if (w->is_naflex)
+        vt_session_forward_naflex(w->session, w->starts, w->heights, w->widths, count, err);
     else
-        load_any_size(w, p, row);
-    if (p->error.code)
-        fail_picture(w, path, p->error.message);
-    return p->error.code == VT_OK;
+        vt_session_forward(w->session, w->pixels, count, err);
 }
 
-static void run_batch(work *w, size_t first, size_t count) {
-    vt_error err = {0};
-    vt_status status = VT_OK;
-    size_t rows = 0;
-    for (size_t i = 0; i < count; i++)
-        rows += load(w, w->files->paths[first + i], rows);
-    if (rows && w->loader)
-        status = vt_session_forward(w->session, w->pixels, rows, &err);
-    else if (rows)
-        status =
-            vt_session_forward_naflex(w->session, w->starts, w->heights, w->widths, rows, &err);
-    progress_hide(&w->progress);
-    for (size_t row = 0; row < rows; row++) {
-        if (status)
-            fail_picture(w, w->pictures[row].path, err.message);
-        else
-            w->fn(w->user, &w->pictures[row], row);
-    }
-}
-
-static int run_all(work *w) {
+/* In the order of the inputs. `err` is that of the forward pass. False: nobody reads it. */
+static bool report_batch(work *w, size_t count, const vt_error *err, double forward_ms) {
     bool arrived = true;
-    progress_begin(&w->progress, w->files->count, w->quiet);
-    for (size_t done = 0; done < w->files->count && arrived; done += w->batch) {
-        size_t left = w->files->count - done;
-        progress_show(&w->progress, done);
-        run_batch(w, done, left < w->batch ? left : w->batch);
-        arrived = output_flush();
-    }
     progress_hide(&w->progress);
-    return !arrived || w->num_failed || w->files->num_failed ? EXIT_SOME_FAILED : EXIT_DONE;
+    for (size_t i = 0, row = 0; i < count; i++) {
+        picture *p = &w->pictures[i];
+        const vt_error *failure = p->error.code ? &p->error : err;
+        p->forward_ms = forward_ms;
+        lines_begin();
+        if (failure->code)
+            fail_picture(w, p, failure->message);
+        else
+            w->sink->found(w->user, p, row++);
+        arrived &= lines_end();
+        free(p->path);
+    }
+    return arrived;
 }
 
-int each_picture(vt_session *session, const vt_model *model, const settings *s, picture_fn fn,
-                 void *user) {
-    file_list files = {0};
-    for (size_t i = 0; i < s->num_operands; i++)
-        files_add(&files, s->operands[i]);
-    if (s->files_from)
-        files_add_from(&files, s->files_from);
-    work w = {.decoding = decoding_options(s, session),
-              .session = session,
-              .files = &files,
+static bool run_batch(work *w, size_t count, size_t num_read) {
+    vt_error err = {0};
+    double start = clock_ms();
+    if (num_read)
+        forward(w, num_read, &err);
+    return report_batch(w, count, &err, num_read ? (clock_ms() - start) / (double)num_read : 0);
+}
+
+/* ---- all of them -------------------------------------------------------------------------------
+ */
+
+/* Stops early only when nobody reads the results any more. */
+static int run_all(work *w, const file_source *files) {
+    bool arrived = true;
+    size_t num_read;
+    progress_show(&w->progress, 0);
+    for (size_t done = 0, count; arrived && (count = load_batch(w, &num_read)) > 0;) {
+        arrived = run_batch(w, count, num_read);
+        done += count;
+        progress_show(&w->progress, done);
+    }
+    progress_hide(&w->progress);
+    return arrived && !w->num_failed && !files_abandoned(files) ? EXIT_DONE : EXIT_SOME_FAILED;
+}
+
+static int run_files(work *w, const settings *s, file_source *files) {
+    w->pixels = allocate(w->batch * w->floats, sizeof *w->pixels);
+    w->pictures = allocate(w->batch, sizeof *w->pictures);
+    w->heights = allocate(w->batch, sizeof *w->heights);
+    w->widths = allocate(w->batch, sizeof *w->widths);
+    w->starts = allocate(w->batch, sizeof *w->starts);
+    w->loader = loader_start(w->session, &w->decoding, files, loader_threads(s));
+    int code = run_all(w, files);
+    loader_stop(w->loader);
+    free(w->starts);
+    free(w->widths);
+    free(w->heights);
+    free(w->pictures);
+    free(w->pixels);
+    return code;
+}
+
+int each_picture(vt_session *session, const vt_model *model, const settings *s,
+                 const picture_sink *sink, void *user) {
+    done_set *done = NULL;
+    work w = {.session = session,
+              .is_naflex = vt_model_is_naflex(model),
+              .decoding = decoding_options(s, session),
               .batch = s->batch,
-              .quiet = s->quiet,
-              .fn = fn,
-              .user = user,
-              .floats = vt_session_picture_floats(session)};
-    w.pixels = allocate(w.batch * w.floats, sizeof *w.pixels);
-    w.pictures = allocate(w.batch, sizeof *w.pictures);
-    w.heights = allocate(w.batch, sizeof *w.heights);
-    w.widths = allocate(w.batch, sizeof *w.widths);
-    w.starts = allocate(w.batch, sizeof *w.starts);
-    if (!vt_model_is_naflex(model))
-        w.loader = loader_start(session, &w.decoding, files.paths, files.count, files.count > 1);
-    int code = run_all(&w);
-    if (w.loader)
-        loader_stop(w.loader);
-    free(w.starts);
-    free(w.widths);
-    free(w.heights);
-    free(w.pictures);
-    free(w.pixels);
-    files_free(&files);
+              .floats = vt_session_picture_floats(session),
+              .sink = sink,
+              .user = user};
+    if (s->skip_done && !(done = done_read(s->skip_done, sink->result_key, s->quiet)))
+        return EXIT_SOME_FAILED;
+    if (done && s->verbose)
+        note("%s has the results of %zu pictures", s->skip_done, done_count(done));
+    progress_begin(&w.progress, count_all(s, done), s->quiet);
+    file_source *files = files_open(s, done, sink->is_printed);
+    int code = run_files(&w, s, files);
+    files_close(files);
+    done_free(done);
     return code;
 }

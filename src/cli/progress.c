@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 #include "progress.h"
 
+#include <stdint.h>
 #include <time.h>
 
 #include "text.h"
 
 enum { MANY = 8, LABEL_COLUMNS = 44, WIDEST = 60 };
+
+const size_t progress_unknown = SIZE_MAX;
 
 double clock_ms(void) {
     struct timespec now;
@@ -35,7 +38,7 @@ static void print_count(const progress *bar, size_t done) {
         fprintf(stderr, "%zu/%zu", done, bar->total);
 }
 
-static void print_remaining(const progress *bar, size_t done) {
+static void print_rate(const progress *bar, size_t done) {
     char amount[32];
     double elapsed = (clock_ms() - bar->started) / 1e3;
     double rate = elapsed > 0 && done > bar->before ? (double)(done - bar->before) / elapsed : 0;
@@ -43,24 +46,33 @@ static void print_remaining(const progress *bar, size_t done) {
         fprintf(stderr, " %s/s", text_bytes(amount, (size_t)rate));
     else if (rate > 0 && !bar->label)
         fprintf(stderr, " %.3g/s", rate);
-    if (rate > 0 && elapsed > 1) {
+    if (rate > 0 && elapsed > 1 && bar->total != progress_unknown) {
         unsigned long left = (unsigned long)((double)(bar->total - done) / rate + 0.5);
         fprintf(stderr, ", %lu:%02lu left", left / 60, left % 60);
     }
 }
 
-void progress_show(progress *bar, size_t done) {
-    double now = clock_ms();
+static void print_bar(const progress *bar, size_t done) {
     char text[3 * WIDEST + 1];
     size_t cells = bar->screen.columns - LABEL_COLUMNS;
-    if (!bar->enabled || (bar->visible && now - bar->drawn < 100))
-        return;
     cells = cells > WIDEST ? WIDEST : cells;
     terminal_bar(text, cells, (double)done / (double)bar->total, bar->screen.utf8,
                  bar->screen.utf8 ? "░" : ".");
-    fprintf(stderr, "\r\033[K%s ", text);
+    fprintf(stderr, "%s ", text);
     print_count(bar, done);
-    print_remaining(bar, done);
+}
+
+void progress_show(progress *bar, size_t done) {
+    double now = clock_ms();
+    bool is_open = bar->total == progress_unknown;
+    if (!bar->enabled || (bar->visible && now - bar->drawn < 100) || (is_open && done < MANY))
+        return;
+    fputs("\r\033[K", stderr);
+    if (is_open)
+        fprintf(stderr, "%zu", done);
+    else
+        print_bar(bar, done);
+    print_rate(bar, done);
     fflush(stderr);
     bar->drawn = now;
     bar->visible = true;

@@ -8,14 +8,16 @@
 #include "terminal.h"
 
 typedef struct progress {
-    terminal screen; /* of standard error */
-    size_t total;
+    terminal screen;       /* of standard error */
+    size_t total;          /* progress_unknown: how much there is shows at the end */
     const char *label;     /* what is in work, where `total` is no number to show; else NULL */
     bool bytes;            /* `total` counts bytes */
     size_t before;         /* done before it began: no part of the rate */
     double started, drawn; /* seconds */
     bool visible, enabled;
 } progress;
+
+extern const size_t progress_unknown;
 
 /* Monotonic time in milliseconds. */
 double clock_ms(void);
@@ -26,7 +28,8 @@ void progress_begin(progress *bar, size_t total, bool quiet);
 /* Takes the bar away, so that something else can be printed where it stood. */
 void progress_hide(progress *bar);
 
-/* Draws the bar with `done` of the total behind it, at most ten times a second. */
+/* Draws the bar with `done` of the total behind it, or the number and the rate where no total is
+ * known, at most ten times a second. */
 void progress_show(progress *bar, size_t done);
 
 #endif

@@ -8,6 +8,8 @@
 #include "json.h"
 #include "text.h"
 
+const char report_key[] = "predictions";
+
 struct report_format {
     const char *name;
     void (*begin)(void); /* may be NULL */
@@ -19,11 +21,12 @@ struct report_format {
  */
 
 static void text_heading(const report *r, const result *found) {
-    char *path = text_clean(found->path, TEXT_ONE_LINE);
+    const picture *p = found->picture;
+    char *path = text_clean(p->path, TEXT_ONE_LINE);
     const char *bold = r->screen.colour ? "\033[1m" : "",
                *plain = r->screen.colour ? "\033[0m" : "";
-    printf("%s%s%s%s  %zux%zu\n", r->num_written ? "\n" : "", bold, path, plain, found->width,
-           found->height);
+    printf("%s%s%s%s  %zux%zu\n", r->num_written ? "\n" : "", bold, path, plain, p->width,
+           p->height);
     free(path);
 }
 
@@ -59,24 +62,17 @@ static json_t *json_predictions(const report *r, const result *found) {
 }
 
 static void json_result(const report *r, const result *found) {
+    const picture *p = found->picture;
     json_t *line = json_object(), *ms = json_object();
-    json_object_set_new(line, "image", json_text(found->path));
-    json_object_set_new(line, "width", json_integer((json_int_t)found->width));
-    json_object_set_new(line, "height", json_integer((json_int_t)found->height));
-    json_object_set_new(line, "input",
-                        json_sizes((size_t[]){found->input_height, found->input_width}, 2));
-    json_object_set_new(line, "predictions", json_predictions(r, found));
-    json_object_set_new(ms, "decode", json_number(found->decode_ms));
-    json_object_set_new(ms, "preprocess", json_number(found->preprocess_ms));
-    json_object_set_new(ms, "forward", json_number(found->forward_ms));
+    json_set_path(line, p->path);
+    json_object_set_new(line, "width", json_integer((json_int_t)p->width));
+    json_object_set_new(line, "height", json_integer((json_int_t)p->height));
+    json_object_set_new(line, "input", json_sizes((size_t[]){p->input_height, p->input_width}, 2));
+    json_object_set_new(line, report_key, json_predictions(r, found));
+    json_object_set_new(ms, "decode", json_number(p->decode_ms));
+    json_object_set_new(ms, "preprocess", json_number(p->preprocess_ms));
+    json_object_set_new(ms, "forward", json_number(p->forward_ms));
     json_object_set_new(line, "ms", ms);
-    json_print(line);
-}
-
-static void json_failure(const char *path, const char *message) {
-    json_t *line = json_object();
-    json_object_set_new(line, "image", json_text(path));
-    json_object_set_new(line, "error", json_text(message));
     json_print(line);
 }
 
@@ -88,10 +84,11 @@ static void csv_begin(void) {
 }
 
 static void csv_result(const report *r, const result *found) {
+    const picture *of = found->picture;
     for (size_t i = 0; i < found->count; i++) {
         const vt_prediction *p = &found->predictions[i];
-        text_csv_field(found->path);
-        printf(",%zu,%zu,%zu,%zu,", found->width, found->height, i + 1, p->index);
+        text_csv_field(of->path);
+        printf(",%zu,%zu,%zu,%zu,", of->width, of->height, i + 1, p->index);
         text_csv_field(r->label(r->labels, p->index));
         printf(",%.6g\n", (double)p->score);
     }
@@ -102,12 +99,16 @@ static void csv_result(const report *r, const result *found) {
 
 static const struct report_format formats[] = {
     {"text", NULL, text_result, NULL},
-    {"json", NULL, json_result, json_failure},
+    {"json", NULL, json_result, json_print_failure},
     {"csv", csv_begin, csv_result, NULL},
 };
 
 const char *report_format_name(size_t index) {
     return index < sizeof formats / sizeof *formats ? formats[index].name : NULL;
+}
+
+bool report_is_json(unsigned format) {
+    return formats[format].result == json_result;
 }
 
 void report_begin(report *r, unsigned format, report_label_fn label, const void *labels) {

@@ -7,15 +7,13 @@
 
 #include <vitrine.h>
 
+#include "loader.h"
 #include "terminal.h"
 
 typedef struct result {
-    const char *path;
-    size_t width, height;             /* of the picture */
-    size_t input_width, input_height; /* of the forward pass */
+    const picture *picture;
     const vt_prediction *predictions;
     size_t count;
-    double decode_ms, preprocess_ms, forward_ms;
 } result;
 
 /* The name of a class. */
@@ -29,8 +27,12 @@ typedef struct report {
     size_t num_written;
 } report;
 
+/* The member of a JSON line that says it is a result. */
+extern const char report_key[];
+
 /* The names that --format accepts, NULL past the last. */
 const char *report_format_name(size_t index);
+bool report_is_json(unsigned format);
 
 void report_begin(report *r, unsigned format, report_label_fn label, const void *labels);
 void report_result(report *r, const result *found);

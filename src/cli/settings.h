@@ -54,7 +54,8 @@ typedef struct settings {
     /* pictures */
     vt_image_options image;
     bool shrink_on_load;
-    const char *files_from;
+    const char *files_from, *skip_done;
+    bool null; /* names in files_from end with NUL */
     /* text */
     const char *text, *text_from;
     const char *contexts, *by_position, *rope_scaling;
@@ -114,6 +115,14 @@ const char *pos_resize_choice(size_t index);
 #define FILES_FROM_HELP "also take what FILE lists, one a line; - is standard input"
 #define OPTION_FILES_FROM                                                                          \
     { 0, "files-from", "FILE", FILES_FROM_HELP, .parse = parse_text, FIELD(files_from) }
+#define NULL_HELP "names that --files-from lists end with NUL, as find -print0 writes them"
+#define OPTION_NULL                                                                                \
+    { '0', "null", NULL, NULL_HELP, FIELD(null) }
+#define SKIP_DONE_HELP                                                                             \
+    "leave out pictures that FILE has results of, the JSON lines of an earlier run; with >> FILE " \
+    "that run goes on"
+#define OPTION_SKIP_DONE                                                                           \
+    { 0, "skip-done", "FILE", SKIP_DONE_HELP, .parse = parse_text, FIELD(skip_done) }
 #define ROPE_HELP                                                                                  \
     "how rotary positions are stretched: linear, ntk, dynamic or yarn, and by how much"
 #define OPTION_ROPE_SCALING                                                                        \

@@ -65,6 +65,42 @@ char *text_format(const char *format, ...) {
     return text;
 }
 
+static const char base64_digits[] =
+    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+char *text_to_base64(const char *text) {
+    size_t size = strlen(text);
+    char *encoded = allocate(size / 3 + 1, 4 + 1), *out = encoded;
+    for (size_t at = 0; at < size; at += 3) {
+        size_t count = size - at < 3 ? size - at : 3;
+        unsigned long bits = 0;
+        for (size_t i = 0; i < 3; i++)
+            bits = bits << 8 | (i < count ? (unsigned char)text[at + i] : 0);
+        for (size_t i = 0; i < 4; i++)
+            *out++ = i <= count ? base64_digits[bits >> (18 - 6 * i) & 63] : '=';
+    }
+    return encoded;
+}
+
+char *text_from_base64(const char *encoded) {
+    size_t size = strlen(encoded), digits = strcspn(encoded, "=");
+    char *text = allocate(size / 4 + 1, 3 + 1), *out = text;
+    unsigned long bits = 0;
+    bool good =
+        size % 4 == 0 && size - digits < 3 && strspn(encoded + digits, "=") == size - digits;
+    for (size_t i = 0; i < digits && good; i++) {
+        const char *digit = strchr(base64_digits, encoded[i]);
+        good = digit != NULL;
+        bits = bits << 6 | (good ? (unsigned long)(digit - base64_digits) : 0);
+        if (i % 4) /* the first digit of four ends no byte */
+            *out++ = (char)(bits >> (6 - 2 * (i % 4)) & 0xFF);
+    }
+    if (good && !memchr(text, '\0', (size_t)(out - text)))
+        return text;
+    free(text);
+    return NULL;
+}
+
 static size_t min_size(size_t a, size_t b) {
     return a < b ? a : b;
 }

@@ -22,6 +22,11 @@ char *text_clean(const char *text, enum text_rule rule);
 /* What printf would print, to be freed by the caller. */
 char *text_format(const char *format, ...) CLI_PRINTF(1, 2);
 
+/* The bytes of a text in base64 (RFC 4648), and back: NULL where it is not base64, or has a NUL in
+ * it. Copies, to be freed by the caller. */
+char *text_to_base64(const char *text);
+char *text_from_base64(const char *encoded);
+
 /* The known word that was probably meant. Offer all of them, then read `word`: NULL when none is
  * near.
  *
