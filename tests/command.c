@@ -28,6 +28,7 @@ static const char *const passed_on[] = {
     "ASAN_OPTIONS",
     "VITRINE_GNUPLOT",
     "VITRINE_MODEL",
+    "VITRINE_THREADS",
     "HOME",
     "XDG_CACHE_HOME",
     "HF_HOME",

@@ -35,20 +35,34 @@ static const char overview[] =
     "\n"
     "Usage: vitrine COMMAND [OPTION]... [OPERAND]...\n"
     "\n"
-    "Commands:\n"
+    "Opens a checkpoint as it was published, prepares a picture exactly as the\n"
+    "model's own pipeline does, and runs it at whatever resolution it is given.\n"
+    "Without -m MODEL the bundled model answers, which knows 650 everyday things as\n"
+    "emoji draw them. Options are written --name=value, --name value, -n value or\n"
+    "-nvalue, before or after operands; -- ends them.\n"
+    "\n"
+    "Pictures:\n"
     "  classify    name what is in pictures\n"
     "  fit         make a classifier of your own classes\n"
     "  zeroshot    name what is in pictures, out of labels given as text\n"
     "  embed       turn pictures or texts into vectors\n"
-    "  inspect     what a model is, and what it costs to run\n"
-    "  dump        write the stages of one forward pass to a file\n"
+    "\n"
+    "Texts:\n"
     "  perplexity  measure how well a language model predicts a text\n"
     "  generate    continue a text\n"
-    "  bench       measure how fast a model runs, and in how much memory\n"
-    "  sweep       what an input size costs, and what it changes\n"
+    "\n"
+    "Models:\n"
+    "  inspect     what a model is, and what it costs to run\n"
+    "  dump        write the stages of one forward pass to a file\n"
     "  pack        lay a model out for this processor, so that it opens at once\n"
     "  pull        download a model from a hub, to be used by its name\n"
     "  models      the models that are here: pulled ones and the bundled one\n"
+    "\n"
+    "Measuring:\n"
+    "  bench       measure how fast a model runs, and in how much memory\n"
+    "  sweep       what an input size costs, and what it changes\n"
+    "\n"
+    "Help:\n"
     "  help        this overview, or the help of one command\n"
     "\n"
     "Examples:\n"
@@ -56,13 +70,14 @@ static const char overview[] =
     "  vitrine classify --format=csv album  a table of a folder of pictures\n"
     "  vitrine inspect -m MODEL             what a checkpoint is, and what it costs\n"
     "\n"
-    "'vitrine COMMAND --help' says more; 'vitrine --version' prints the version.\n"
-    "\n"
     "Exit codes:\n"
     "  0  all done\n"
     "  1  some inputs failed, each named on standard error; the others were processed\n"
     "  2  the command line is wrong\n"
-    "  3  the model can't be used\n";
+    "  3  the model can't be used\n"
+    "\n"
+    "'vitrine COMMAND --help' says more, 'vitrine help environment' has variables, and\n"
+    "'vitrine --version' prints the version.\n";
 
 static void test_overview(void **state) {
     (void)state;
@@ -130,7 +145,7 @@ static void test_help_of_commands(void **state) {
         {"pull",
          {"Usage: vitrine pull [OPTION]... NAME[@REVISION]...\n", "--revision=R", "--retries=N"}},
         {"models", {"Usage: vitrine models [OPTION]...\n", "--format="}},
-        {"help", {"Usage: vitrine help [OPTION]... [COMMAND]\n"}},
+        {"help", {"Usage: vitrine help [OPTION]... [COMMAND | environment]\n", "--man "}},
     };
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -258,6 +273,45 @@ static void test_usage_errors(void **state) {
     }
 }
 
+/* -t wins over $VITRINE_THREADS; a wrong one is an error where its value is wanted. */
+static void test_threads_variable(void **state) {
+    static const struct {
+        const char *variable, *arguments[4], *err; /* NULL: it works */
+    } cases[] = {
+        {"1", {"inspect", "-mmodel"}, NULL},
+        {"", {"inspect", "-mmodel"}, NULL},
+        {"0",
+         {"inspect", "-mmodel"},
+         "vitrine: $VITRINE_THREADS: expected a whole number from 1 to 2147483647; found '0'\n"
+         "Try 'vitrine inspect --help'.\n"},
+        {"many",
+         {"bench", "-mmodel"},
+         "vitrine: $VITRINE_THREADS: expected at most 32 whole numbers of 1 or more, such as "
+         "1,2,4; "
+         "found 'many'\nTry 'vitrine bench --help'.\n"},
+        {"many", {"inspect", "-mmodel", "-t1"}, NULL},
+        {"many", {"inspect", "-mmodel", "--threads=2"}, NULL},
+        {"many", {"inspect", "--help"}, NULL},
+        {"many", {"help", "inspect"}, NULL},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const char *const *a = cases[i].arguments;
+        setenv("VITRINE_THREADS", cases[i].variable, 1);
+        command_run(&ran, NULL, a[0], a[1], a[2], a[3], NULL);
+        assert_ran(&ran, cases[i].err ? 2 : 0, cases[i].err ? "" : NULL,
+                   cases[i].err ? cases[i].err : "");
+    }
+    setenv("VITRINE_THREADS", "2", 1);
+    command_run(&ran, NULL, "bench", "-mmodel", "-s48", "-n1", "--format=json", NULL);
+    assert_ran(&ran, 0, NULL, "");
+    assert_non_null(strstr(ran.out, "\"threads\": 2,"));
+    command_run(&ran, NULL, "bench", "-mmodel", "-s48", "-n1", "-t1", "--format=json", NULL);
+    assert_ran(&ran, 0, NULL, "");
+    assert_non_null(strstr(ran.out, "\"threads\": 1,"));
+    unsetenv("VITRINE_THREADS");
+}
+
 /* Every way to write an option gives the same result. */
 static void test_option_forms(void **state) {
     (void)state;
@@ -368,9 +422,9 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_version),          cmocka_unit_test(test_overview),
         cmocka_unit_test(test_help_of_commands), cmocka_unit_test(test_manual),
-        cmocka_unit_test(test_usage_errors),     cmocka_unit_test(test_option_forms),
-        cmocka_unit_test(test_full_disk),        cmocka_unit_test(test_closed_pipe),
-        cmocka_unit_test(test_progress),
+        cmocka_unit_test(test_usage_errors),     cmocka_unit_test(test_threads_variable),
+        cmocka_unit_test(test_option_forms),     cmocka_unit_test(test_full_disk),
+        cmocka_unit_test(test_closed_pipe),      cmocka_unit_test(test_progress),
     };
     int failed = cmocka_run_group_tests(tests, command_workspace, command_cleanup);
     command_free(&ran);

@@ -280,8 +280,8 @@ static const option bench_rows[] = {
     {'s', "sizes", "LIST",
      "input sizes in pixels, such as 224,384x512 or 64:320:16; without it, the model's own",
      .parse = parse_sizes, FIELD(sizes)},
-    {'t', "threads", "LIST", "numbers of threads, such as 1,2,4; without it, one for each core",
-     .parse = parse_counts, FIELD(thread_counts)},
+    {'t', "threads", "LIST", "numbers of threads, such as 1,2,4" THREADS_ELSE,
+     .parse = parse_counts, FIELD(thread_counts), .variable = THREADS_VARIABLE},
     {0, "batch", "LIST", "pictures in one forward pass, such as 1,8", .initial = "1",
      .parse = parse_counts, FIELD(batches)},
     OPTION_PRECISIONS,
@@ -304,6 +304,7 @@ static const option_group bench_model_options = {"Model", bench_model_rows};
 
 const command bench_command = {
     .name = "bench",
+    .topic = TOPIC_MEASURING,
     .summary = "measure how fast a model runs, and in how much memory",
     .operands = "",
     .about =

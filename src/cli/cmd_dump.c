@@ -383,6 +383,7 @@ static const option_group dump_options = {"Input and output", dump_rows};
 
 const command dump_command = {
     .name = "dump",
+    .topic = TOPIC_MODELS,
     .summary = "write the stages of one forward pass to a file",
     .operands = "{--input=FILE | IMAGE} --output=FILE",
     .about =

@@ -176,6 +176,7 @@ static const option_group generate_options = {"Text", generate_rows};
 
 const command generate_command = {
     .name = "generate",
+    .topic = TOPIC_TEXTS,
     .summary = "continue a text",
     .operands = "PROMPT",
     .about =

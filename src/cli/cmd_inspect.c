@@ -119,6 +119,7 @@ static const option_group inspect_options = {"What is shown", inspect_rows};
 
 const command inspect_command = {
     .name = "inspect",
+    .topic = TOPIC_MODELS,
     .summary = "what a model is, and what it costs to run",
     .operands = "[IMAGE]",
     .about =

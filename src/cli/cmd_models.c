@@ -260,6 +260,7 @@ static const option_group models_options = {"What is shown", models_rows};
 
 const command models_command = {
     .name = "models",
+    .topic = TOPIC_MODELS,
     .summary = "the models that are here: pulled ones and the bundled one",
     .operands = "",
     .about = "Lists the models in the Hugging Face cache, whichever program downloaded them, and "

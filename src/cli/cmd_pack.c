@@ -139,6 +139,7 @@ static const option_group pack_options = {"Output", pack_rows};
 
 const command pack_command = {
     .name = "pack",
+    .topic = TOPIC_MODELS,
     .summary = "lay a model out for this processor, so that it opens at once",
     .operands = "--output=DIR",
     .about = "Writes a copy of a model whose matrices lie as the kernels read them: it is mapped "

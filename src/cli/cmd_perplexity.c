@@ -298,6 +298,7 @@ static const option_group perplexity_options = {"Measurement", perplexity_rows};
 
 const command perplexity_command = {
     .name = "perplexity",
+    .topic = TOPIC_TEXTS,
     .summary = "measure how well a language model predicts a text",
     .operands = "FILE",
     .about = "Cuts the text into windows of each context length and prints what predicting it "

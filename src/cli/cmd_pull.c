@@ -241,6 +241,7 @@ static const option_group pull_options = {"Download", pull_rows};
 
 const command pull_command = {
     .name = "pull",
+    .topic = TOPIC_MODELS,
     .summary = "download a model from a hub, to be used by its name",
     .operands = "NAME[@REVISION]...",
     .about =

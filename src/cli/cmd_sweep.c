@@ -514,8 +514,8 @@ static const option sweep_rows[] = {
      "input sizes in pixels, such as 96:320:16 (squares, first to last by steps) or 224,384x512; "
      "without it, the model's own",
      .parse = parse_sizes, FIELD(sizes)},
-    {'t', "threads", "LIST", "numbers of threads, such as 1,2,4; without it, one for each core",
-     .parse = parse_counts, FIELD(thread_counts)},
+    {'t', "threads", "LIST", "numbers of threads, such as 1,2,4" THREADS_ELSE,
+     .parse = parse_counts, FIELD(thread_counts), .variable = THREADS_VARIABLE},
     OPTION_PRECISIONS,
     {0, "pos-resize", "LIST",
      "rules that resize the table of positions: some of auto, bicubic, bicubic-antialias, "
@@ -555,6 +555,7 @@ static const option_group sweep_model_options = {"Model", sweep_model_rows};
 
 const command sweep_command = {
     .name = "sweep",
+    .topic = TOPIC_MEASURING,
     .summary = "what an input size costs, and what it changes",
     .operands = "[IMAGE...]",
     .about =

@@ -20,6 +20,14 @@ const command *command_at(size_t index) {
     return index < sizeof commands / sizeof *commands ? commands[index] : NULL;
 }
 
+const char *topic_title(command_topic topic) {
+    static const char *const titles[] = {
+        [TOPIC_PICTURES] = "Pictures",   [TOPIC_TEXTS] = "Texts", [TOPIC_MODELS] = "Models",
+        [TOPIC_MEASURING] = "Measuring", [TOPIC_HELP] = "Help",
+    };
+    return titles[topic];
+}
+
 const command *command_find(const char *name) {
     for (size_t i = 0; command_at(i); i++)
         if (strcmp(command_at(i)->name, name) == 0)
@@ -39,13 +47,12 @@ int command_unknown(const char *name) {
 static int run_command(const command *chosen, int argc, char **argv) {
     settings s = {.image = VT_IMAGE_OPTIONS_INIT, .operands = argv};
     option_error error;
-    if (!options_parse(chosen->groups, argc, argv, &s, &s.num_operands, &error))
-        return complain_usage(chosen->name, "%s", error.message);
-    if (s.help) {
+    bool understood = options_parse(chosen->groups, argc, argv, &s, &s.num_operands, &error);
+    if (s.help) { /* the better answer to what comes after it, too */
         help_print_command(stdout, chosen);
         return EXIT_DONE;
     }
-    return chosen->run(&s);
+    return understood ? chosen->run(&s) : complain_usage(chosen->name, "%s", error.message);
 }
 
 static int dispatch(int argc, char **argv) {

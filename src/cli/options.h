@@ -23,12 +23,14 @@ typedef const char *(*option_choice_fn)(size_t index);
 typedef struct option {
     char letter; /* 0: long only */
     const char *name;
-    const char *value;       /* what help calls the value; NULL: a flag, its field a bool */
+    const char *value;       /* what help calls the value, which tells a shell what may stand
+                                there (complete.h); NULL: a flag, its field a bool */
     const char *help;        /* one sentence, no full stop; the default is added */
     const char *initial;     /* parsed before the command line; NULL: the field stays zero */
     option_choice_fn choice; /* this or `parse`, none for a flag */
     option_parse_fn parse;
-    size_t offset; /* of the field in the settings */
+    size_t offset;        /* of the field in the settings */
+    const char *variable; /* of the environment: the value where the command line has none */
 } option;
 
 typedef struct option_group {
@@ -44,6 +46,15 @@ typedef struct option_error {
  * moves the operands to the front of argv. `groups` ends with NULL. */
 bool options_parse(const option_group *const *groups, int argc, char **argv, void *settings,
                    size_t *num_operands, option_error *error);
+
+/* The option that takes a value in a word, or from the word after it: "--top=5", "--top", "-qk5".
+ * *attached is what stands in the word itself, NULL where there is nothing. NULL when the word is
+ * no option, or none with a value. */
+const option *options_valued(const option_group *const *groups, const char *word,
+                             const char **attached);
+
+/* What --help says of the option: its help, the words of its choice, its default. */
+void options_describe(const option *o, char *text, size_t size);
 
 /* The options as --help shows them. */
 void options_print(FILE *out, const option_group *const *groups);

@@ -193,10 +193,27 @@ const char *pos_resize_choice(size_t index) {
     return index < VT_POS_RESIZE_COUNT ? vt_pos_resize_name((vt_pos_resize)index) : NULL;
 }
 
+const char *kernels_choice(size_t index) {
+    static const char *const names[] = {"avx512", "avx2", "neon", "scalar"};
+    return index < sizeof names / sizeof *names ? names[index] : NULL;
+}
+
+const char *backend_choice(size_t index) {
+    static const char *const names[] = {"auto", "native", "blas", "onednn"};
+    return index < sizeof names / sizeof *names ? names[index] : NULL;
+}
+
+static const char *precision_choice(size_t index) {
+    static const char *const names[] = {"f32", "f16", "bf16", "int8"};
+    return index < sizeof names / sizeof *names ? names[index] : NULL;
+}
+
 #define OPTION_PRECISION                                                                           \
     {                                                                                              \
-        0, "precision", "TYPE", PRECISION_HELP "; without it, as in the checkpoint",               \
-            .parse = parse_text, FIELD(precision)                                                  \
+        0, "precision", "TYPE",                                                                    \
+            "what matrices are kept as, int8 being for those of the blocks; without it, as in "    \
+            "the checkpoint; one of",                                                              \
+            .choice = precision_choice, .parse = parse_text, FIELD(precision)                      \
     }
 
 static const option model_rows[] = {

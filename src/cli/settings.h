@@ -79,6 +79,7 @@ typedef struct settings {
     const char *input, *output, *pos_map;
     /* general */
     bool quiet, verbose, help;
+    bool man; /* help as a man page */
 
     char **operands;
     size_t num_operands;
@@ -99,8 +100,10 @@ const char *parse_names(void *field, const char *text);  /* name_list: "f32,int8
 const char *parse_rules(void *field, const char *text);  /* name_list, of --pos-resize's */
 const char *parse_append(void *field, const char *text); /* text_options: one more */
 
-/* The rules that --pos-resize accepts, NULL past the last. */
+/* What those options accept, NULL past the last. */
 const char *pos_resize_choice(size_t index);
+const char *kernels_choice(size_t index);
+const char *backend_choice(size_t index);
 
 /* Where an option's value goes, in a row of a table. */
 #define FIELD(name) .offset = offsetof(settings, name)
@@ -109,9 +112,14 @@ const char *pos_resize_choice(size_t index);
 #define SIZE_HELP "input size in pixels, rounded to whole patches; the positions are resized to it"
 #define OPTION_SIZE                                                                                \
     { 's', "size", "N|HxW", SIZE_HELP, .parse = parse_size, FIELD(height) }
-#define THREADS_HELP "threads to use; without it, one for each core"
+#define THREADS_VARIABLE "VITRINE_THREADS"
+#define THREADS_ELSE "; without it, $" THREADS_VARIABLE " or one for each core"
+#define THREADS_HELP "threads to use" THREADS_ELSE
 #define OPTION_THREADS                                                                             \
-    { 't', "threads", "N", THREADS_HELP, .parse = parse_count, FIELD(threads) }
+    {                                                                                              \
+        't', "threads", "N", THREADS_HELP, .parse = parse_count, FIELD(threads),                   \
+                                           .variable = THREADS_VARIABLE                            \
+    }
 #define FILES_FROM_HELP "also take what FILE lists, one a line; - is standard input"
 #define OPTION_FILES_FROM                                                                          \
     { 0, "files-from", "FILE", FILES_FROM_HELP, .parse = parse_text, FIELD(files_from) }
@@ -147,11 +155,12 @@ const char *pos_resize_choice(size_t index);
     "$VITRINE_MODEL or the bundled model"
 #define OPTION_MODEL                                                                               \
     { 'm', "model", "MODEL", MODEL_HELP, .parse = parse_text, FIELD(model) }
-#define KERNELS_HELP                                                                               \
-    "the instruction set to compute with: avx512, avx2, neon, scalar; without it, the fastest "    \
-    "here"
+#define KERNELS_HELP "the instruction set to compute with; without it, the fastest here; one of"
 #define OPTION_KERNELS                                                                             \
-    { 0, "kernels", "NAME", KERNELS_HELP, .parse = parse_text, FIELD(kernels) }
+    {                                                                                              \
+        0, "kernels", "NAME", KERNELS_HELP, .choice = kernels_choice, .parse = parse_text,         \
+                                            FIELD(kernels)                                         \
+    }
 #define PRECISION_HELP "what matrices are kept as: f32, f16, bf16, or int8 for those of the blocks"
 #define OPTION_PRECISIONS                                                                          \
     {                                                                                              \
@@ -172,10 +181,12 @@ const char *pos_resize_choice(size_t index);
 #define OPTION_ARCH                                                                                \
     { 0, "arch", "NAME", ARCH_HELP, .choice = vt_model_arch_name, .parse = parse_text, FIELD(arch) }
 #define BACKEND_HELP                                                                               \
-    "who multiplies the blocks' matrices: native, blas, onednn; auto, as without it, goes by the " \
-    "processor"
+    "who multiplies the blocks' matrices; auto, as without it, goes by the processor; one of"
 #define OPTION_BACKEND                                                                             \
-    { 0, "backend", "NAME", BACKEND_HELP, .parse = parse_text, FIELD(backend) }
+    {                                                                                              \
+        0, "backend", "NAME", BACKEND_HELP, .choice = backend_choice, .parse = parse_text,         \
+                                            FIELD(backend)                                         \
+    }
 #define BATCH_HELP "pictures in one forward pass"
 #define OPTION_BATCH                                                                               \
     { 0, "batch", "N", BATCH_HELP, .initial = "1", .parse = parse_count, FIELD(batch) }
