@@ -19,6 +19,28 @@ install(TARGETS vitrine-cli RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR} COMPONEN
 install(DIRECTORY weights/emoji-vit DESTINATION ${CMAKE_INSTALL_DATADIR}/vitrine COMPONENT command)
 install(FILES weights/README.md DESTINATION ${CMAKE_INSTALL_DATADIR}/vitrine COMPONENT command)
 
+# Each shell looks for a file of that name.
+install(FILES scripts/completion/vitrine.bash RENAME vitrine
+        DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions COMPONENT command)
+install(FILES scripts/completion/_vitrine
+        DESTINATION ${CMAKE_INSTALL_DATADIR}/zsh/site-functions COMPONENT command)
+install(FILES scripts/completion/vitrine.fish
+        DESTINATION ${CMAKE_INSTALL_DATADIR}/fish/vendor_completions.d COMPONENT command)
+
+# The command writes its own man pages, which takes an emulator where it was built for another machine.
+if(CMAKE_CROSSCOMPILING AND NOT CMAKE_CROSSCOMPILING_EMULATOR)
+  message(STATUS "No man pages: CMAKE_CROSSCOMPILING_EMULATOR is not set")
+else()
+  set(VT_MAN_DIR ${PROJECT_BINARY_DIR}/man1)
+  add_custom_command(OUTPUT ${VT_MAN_DIR}/vitrine.1
+    COMMAND ${CMAKE_COMMAND} -D "COMMAND=${CMAKE_CROSSCOMPILING_EMULATOR};$<TARGET_FILE:vitrine-cli>"
+            -D FOLDER=${VT_MAN_DIR} -P ${PROJECT_SOURCE_DIR}/scripts/cmake/man.cmake
+    DEPENDS vitrine-cli ${PROJECT_SOURCE_DIR}/scripts/cmake/man.cmake
+    COMMENT "Writing the man pages" VERBATIM)
+  add_custom_target(man ALL DEPENDS ${VT_MAN_DIR}/vitrine.1)
+  install(DIRECTORY ${VT_MAN_DIR}/ DESTINATION ${CMAKE_INSTALL_MANDIR}/man1 COMPONENT command)
+endif()
+
 # README.md has links to docs/.
 install(FILES LICENSE README.md DESTINATION ${CMAKE_INSTALL_DOCDIR} COMPONENT command)
 install(DIRECTORY docs/ DESTINATION ${CMAKE_INSTALL_DOCDIR}/docs COMPONENT command

@@ -2,7 +2,6 @@
  *
  * vitrine models: what is in the Hugging Face cache, and whether it can be run.
  */
-#include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,7 +11,9 @@
 
 #include "bundled.h"
 #include "command.h"
+#include "folder.h"
 #include "hub_cache.h"
+#include "hub_cached.h"
 #include "json.h"
 #include "model.h"
 #include "text.h"
@@ -35,40 +36,8 @@ typedef struct list {
     size_t count;
 } list;
 
-/* ---- folders -----------------------------------------------------------------------------------
+/* ---- what is there -----------------------------------------------------------------------------
  */
-
-static int not_hidden(const struct dirent *found) {
-    return found->d_name[0] != '.';
-}
-
-/* By bytes: the same order in every locale. */
-static int by_name(const struct dirent **a, const struct dirent **b) {
-    return strcmp((*a)->d_name, (*b)->d_name);
-}
-
-/* Called with each name in a folder; `path` is that of the entry. */
-typedef void (*visit_fn)(void *user, const char *path, const char *name);
-
-/* In order. False, with errno, when the folder can't be read. */
-static bool each_entry(const char *folder, visit_fn visit, void *user) {
-    struct dirent **found;
-    int count = scandir(folder, &found, not_hidden, by_name);
-    for (int i = 0; i < count; i++) {
-        char *path = text_format("%s/%s", folder, found[i]->d_name);
-        visit(user, path, found[i]->d_name);
-        free(path);
-        free(found[i]);
-    }
-    if (count >= 0)
-        free(found);
-    return count >= 0;
-}
-
-static bool is_directory(const char *path) {
-    struct stat info;
-    return stat(path, &info) == 0 && S_ISDIR(info.st_mode);
-}
 
 /* The bytes of the files below a folder, links followed. */
 typedef struct weight {
@@ -86,17 +55,14 @@ static void weigh(void *user, const char *path, const char *name) {
     if (!S_ISDIR(info.st_mode) || sum->depth == MAX_DEPTH)
         return;
     sum->depth++;
-    each_entry(path, weigh, sum);
+    folder_each(path, weigh, sum);
     sum->depth--;
 }
-
-/* ---- the cache ---------------------------------------------------------------------------------
- */
 
 static void add(list *all, entry item) {
     vt_error err = {0};
     weight sum = {0};
-    each_entry(item.path, weigh, &sum);
+    folder_each(item.path, weigh, &sum);
     item.bytes = sum.bytes;
     item.runs = model_can_run(item.path, &err);
     if (!item.runs)
@@ -105,75 +71,23 @@ static void add(list *all, entry item) {
     all->items[all->count++] = item;
 }
 
-/* The branch or tag of a commit: main, or else the first by name. */
-typedef struct search {
-    const char *commit;
-    size_t prefix; /* of the path, up to the revision's name */
-    char *revision;
-} search;
-
-static void match_ref(void *user, const char *path, const char *name) {
-    search *s = user;
-    char commit[HUB_COMMIT_SIZE];
-    const char *revision = path + s->prefix;
-    (void)name;
-    if (is_directory(path)) {
-        if (strlen(revision) < HUB_REVISION_SIZE)
-            each_entry(path, match_ref, s);
-    } else if (hub_ref_read(commit, path) && strcmp(commit, s->commit) == 0 &&
-               (!s->revision || strcmp(revision, "main") == 0)) {
-        free(s->revision);
-        s->revision = duplicate(revision);
-    }
+static void add_cached(void *user, const hub_snapshot *found) {
+    add(user, (entry){.model = duplicate(found->model),
+                      .name = duplicate(found->name),
+                      .revision = found->revision ? duplicate(found->revision) : NULL,
+                      .commit = duplicate(found->commit),
+                      .path = duplicate(found->path)});
 }
 
-static char *find_revision(const char *repository, const char *commit) {
-    char *refs = text_format("%s/refs", repository);
-    search s = {.commit = commit, .prefix = strlen(refs) + 1};
-    each_entry(refs, match_ref, &s);
-    free(refs);
-    return s.revision;
-}
-
-typedef struct repository {
-    list *all;
-    const char *path;
-    char *name;
-} repository;
-
-static void add_snapshot(void *user, const char *path, const char *commit) {
-    const repository *r = user;
-    if (!hub_is_commit(commit) || !is_directory(path))
-        return;
-    char *revision = find_revision(r->path, commit);
-    bool is_main = revision && strcmp(revision, "main") == 0;
-    add(r->all, (entry){.model = text_format("%s%s%s", r->name, is_main ? "" : "@",
-                                             is_main    ? ""
-                                             : revision ? revision
-                                                        : commit),
-                        .name = duplicate(r->name),
-                        .revision = revision,
-                        .commit = duplicate(commit),
-                        .path = duplicate(path)});
-}
-
-/* "models--ORG--NAME" */
-static void add_repository(void *user, const char *path, const char *folder) {
-    static const char prefix[] = "models--";
-    hub_model model;
-    if (strncmp(folder, prefix, sizeof prefix - 1) != 0)
-        return;
-    repository r = {.all = user, .path = path, .name = duplicate(folder + sizeof prefix - 1)};
-    char *dashes = strstr(r.name, "--");
-    if (dashes) {
-        *dashes = '/';
-        memmove(dashes + 1, dashes + 2, strlen(dashes + 2) + 1);
-    }
-    char *snapshots = text_format("%s/snapshots", path);
-    if (hub_model_parse(&model, r.name))
-        each_entry(snapshots, add_snapshot, &r);
-    free(snapshots);
-    free(r.name);
+/* Returns an exit code. */
+static int add_cache(list *all) {
+    if (hub_cached_each(add_cached, all) || errno == ENOENT)
+        return EXIT_DONE;
+    int reason = errno;
+    char *cache = hub_cache_directory();
+    complain(cache, strerror(reason));
+    free(cache);
+    return EXIT_SOME_FAILED;
 }
 
 /* ---- what is shown -----------------------------------------------------------------------------
@@ -233,13 +147,7 @@ static int run(const settings *s) {
     list all = {0};
     if (s->num_operands)
         return complain_usage(models_command.name, "unexpected '%s'", s->operands[0]);
-    char *cache = hub_cache_directory();
-    int code = EXIT_DONE;
-    if (!each_entry(cache, add_repository, &all) && errno != ENOENT) {
-        complain(cache, strerror(errno));
-        code = EXIT_SOME_FAILED;
-    }
-    free(cache);
+    int code = add_cache(&all);
     const char *bundled = bundled_model();
     if (access(bundled, F_OK) == 0)
         add(&all, (entry){.model = duplicate(bundled), .path = duplicate(bundled)});

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "command.h"
+#include "complete.h"
 #include "lines.h"
 #include "text.h"
 
@@ -63,6 +64,10 @@ static int dispatch(int argc, char **argv) {
     const char *name = argv[1];
     if (strcmp(name, "--version") == 0) {
         printf("vitrine %s\n", vt_version());
+        return EXIT_DONE;
+    }
+    if (strcmp(name, "--complete") == 0) {
+        complete_print(stdout, argc - 2, argv + 2);
         return EXIT_DONE;
     }
     if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0)

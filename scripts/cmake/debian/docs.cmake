@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 # Run by cpack when all is laid out: gives each Debian package a folder of documents of its own, with its
-# copyright and change log, which is where Debian has them and nobody else.
+# copyright and change log, which is where Debian has them and nobody else, and compresses man pages.
 if(NOT CPACK_GENERATOR STREQUAL "DEB")
   return()
 endif()
@@ -28,6 +28,10 @@ foreach(component IN LISTS CPACK_COMPONENTS_ALL)
   file(WRITE ${doc}/changelog.Debian "vitrine (${VERSION}) unstable; urgency=medium\n\n"
     "  * Version ${CPACK_PACKAGE_VERSION}.\n\n -- ${CPACK_PACKAGE_CONTACT}  ${DATE}\n")
   execute_process(COMMAND gzip -9nf ${doc}/changelog.Debian COMMAND_ERROR_IS_FATAL ANY)
+  file(GLOB pages ${share}/man/man1/*.1)
+  if(pages)
+    execute_process(COMMAND gzip -9nf ${pages} COMMAND_ERROR_IS_FATAL ANY)
+  endif()
   # Whatever the umask is.
   file(CHMOD_RECURSE ${share} FILE_PERMISSIONS OWNER_READ OWNER_WRITE GROUP_READ WORLD_READ
        DIRECTORY_PERMISSIONS ${CPACK_INSTALL_DEFAULT_DIRECTORY_PERMISSIONS})
