@@ -144,6 +144,10 @@ locate() {
     model=$(find "$prefix" -name emoji-vit)
     examples=$(dirname "$(find "$prefix" -name vitrine.py)")
     binary=$(find "$prefix" -name vitrine -type f -perm -u+x)
+    for file in man/man1/vitrine.1 man/man1/vitrine-classify.1 bash-completion/completions/vitrine \
+        zsh/site-functions/_vitrine fish/vendor_completions.d/vitrine.fish; do
+        [ -n "$(find "$prefix" -path "*/share/$file")" ] || fail "not installed: $file"
+    done
 }
 
 mkdir -p "$work/programs"

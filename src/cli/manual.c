@@ -51,6 +51,7 @@ const manual_row manual_variables[] = {
     {"https_proxy, http_proxy, all_proxy, no_proxy", "proxies, as libcurl reads them", "retries"},
     {"CURL_CA_BUNDLE, SSL_CERT_FILE", "a file of the authorities to trust; else the system's",
      "retries"},
+    {"SOURCE_DATE_EPOCH", "the date of a man page, in seconds since 1970; else today", "man"},
     {0},
 };
 

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: MIT
 # Run by cpack when all is laid out: gives each Debian package a folder of documents of its own, with its
-# copyright and change log, which is where Debian has them and nobody else, and compresses man pages.
+# copyright and change log, and treats man pages and completions as Debian does and nobody else.
 if(NOT CPACK_GENERATOR STREQUAL "DEB")
   return()
 endif()
 
-set(SOURCE ${CMAKE_CURRENT_LIST_DIR}/../..)
+set(SOURCE ${CMAKE_CURRENT_LIST_DIR}/../../..)
 file(READ ${SOURCE}/LICENSE LICENSE)
 string(REGEX REPLACE "^MIT License\n\n(Copyright [^\n]*)\n\n" "" LICENSE "${LICENSE}")
 set(HOLDER "${CMAKE_MATCH_1}")
@@ -31,6 +31,10 @@ foreach(component IN LISTS CPACK_COMPONENTS_ALL)
   file(GLOB pages ${share}/man/man1/*.1)
   if(pages)
     execute_process(COMMAND gzip -9nf ${pages} COMMAND_ERROR_IS_FATAL ANY)
+  endif()
+  # Where Debian's zsh looks.
+  if(EXISTS ${share}/zsh/site-functions)
+    file(RENAME ${share}/zsh/site-functions ${share}/zsh/vendor-completions)
   endif()
   # Whatever the umask is.
   file(CHMOD_RECURSE ${share} FILE_PERMISSIONS OWNER_READ OWNER_WRITE GROUP_READ WORLD_READ
