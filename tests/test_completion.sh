@@ -134,7 +134,7 @@ fi
 [ -e "$pages/vitrine.1" ] && [ "$(ls "$pages" | wc -l)" -gt 10 ] || fail "no man pages in $pages"
 for page in "$pages"/*; do
     name=$(basename "$page" .1)
-    [ "$name" = vitrine ] || vitrine help "${name#vitrine-}" >/dev/null || fail "a page too many: $page"
+    [ "$name" = vitrine ] || vitrine help "${name#vitrine-}" >/dev/null 2>&1 || fail "a page too many: $page"
 done
 for name in $(vitrine --complete "" | sed -n '2,$s/\t.*//p'); do
     [ -s "$pages/vitrine-$name.1" ] || fail "no page of $name"

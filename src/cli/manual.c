@@ -30,7 +30,7 @@ const manual_row manual_variables[] = {
     {"VITRINE_MODEL", "the model where there is no -m, in place of the bundled one", "model"},
     {THREADS_VARIABLE, "how many threads to use where there is no -t", "threads"},
     {"VITRINE_GNUPLOT", "the gnuplot that draws charts and maps", NULL},
-    {"NO_COLOR", "set to anything: no colours", NULL},
+    {"NO_COLOR", "set, and not to nothing: no colours", NULL},
     {"TERM", "dumb: neither colours nor a progress bar", NULL},
     {"HF_HUB_CACHE",
      "where models are looked up and pulled to; else $HUGGINGFACE_HUB_CACHE, its "
