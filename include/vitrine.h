@@ -423,6 +423,9 @@ typedef struct vt_session_options {
      * several sessions run at once, one has them and each of the others goes on with its own thread
      * until they are free. NULL: threads of its own. */
     vt_threads *threads;
+    /* Stages of a pass of pictures have the attention too: memory for one block's. VT_ERR_UNSUPPORTED together
+     * with `merge`. */
+    bool attention;
 } vt_session_options;
 #define VT_SESSION_OPTIONS_INIT VT_STRUCT_INIT(vt_session_options)
 
@@ -452,7 +455,10 @@ vt_status vt_session_preprocess(const vt_session *session, float *pixels, const 
 void vt_session_shrink_size(const vt_session *session, size_t *min_height, size_t *min_width);
 
 /* Hands each stage of a forward pass to `fn` as it is computed, all tokens of it. Names: pos, embeddings, block0,
- * block1, …, features, pooled, logits (docs/CLI.md, `dump`). Valid during the call only. */
+ * block1, …, features, pooled, logits (docs/CLI.md, `dump`). Valid during the call only.
+ * Where the session was created with `attention`, each block's stage comes after block0.attention, …: how much of
+ * each key's value a query takes, [count][num_heads][tokens][tokens], rows of sum 1, computed for the listener with
+ * the queries and keys that the block uses (norms, rotations and biases included). */
 typedef void (*vt_stage_fn)(void *user, const vt_tensor *stage);
 void vt_session_on_stage(vt_session *session, vt_stage_fn fn, void *user);
 
@@ -503,6 +509,14 @@ size_t vt_session_pooled_width(const vt_session *session);
 const float *vt_session_features(const vt_session *session);
 size_t vt_session_num_tokens(const vt_session *session);
 const float *vt_session_token_sizes(const vt_session *session);
+
+/* What the classifier says of each token of picture `index` of the last forward pass, the token in the place of
+ * the pooled vector: logits[vt_session_num_tokens][num_classes]. Where a model classifies the mean of its patches'
+ * tokens, and no norm comes between, the mean of these is its logits, and a class's column its class activation map
+ * (Zhou et al. 2016); the class token's row is the logits where that is what is classified. The session must have
+ * been created with `features`. VT_ERR_UNSUPPORTED where there is no classifier, or one that reads more than such a
+ * vector (attention pooling, heads that read several blocks). */
+vt_status vt_session_token_logits(vt_session *session, float *logits, size_t index, vt_error *err);
 
 /* Pictures in the space that they share with texts, of length 1: [count][vt_model_embed_dim]. NULL where a
  * model has no such space. */

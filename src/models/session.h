@@ -15,7 +15,8 @@
 
 typedef struct vt_vision_shape {
     size_t batch, grid_h, grid_w, num_patches, num_tokens;
-    size_t merge; /* pairs of tokens that each block merges at most */
+    size_t merge;   /* pairs of tokens that each block merges at most */
+    bool attention; /* what queries made of their keys can be told */
 } vt_vision_shape;
 
 /* Everything a forward pass of one size writes to, carved from one block. */
@@ -25,12 +26,13 @@ typedef struct vt_vision_buffers {
     float *rope_cos, *rope_sin; /* [patches][pairs], RoPE-mixed: [depth][num_heads] of them */
     vt_encoder_workspace encoder;
     vt_pooler_workspace pooler;
-    vt_merge merge; /* where tokens are merged */
-    void *rounded;  /* a layer's input as vt_linear wants it (vt_linear_row_scratch) */
-    float *pooled;  /* [batch][width] */
-    float *head_in; /* [batch][head_blocks + 1][width]: class tokens, and a mean */
-    float *embeds;  /* [batch][embed_dim] */
-    float *logits;  /* [batch][num_classes] */
+    vt_merge merge;   /* where tokens are merged */
+    float *attention; /* [batch][num_heads][tokens][tokens] of a block; NULL: not asked for */
+    void *rounded;    /* a layer's input as vt_linear wants it (vt_linear_row_scratch) */
+    float *pooled;    /* [batch][width] */
+    float *head_in;   /* [batch][head_blocks + 1][width]: class tokens, and a mean */
+    float *embeds;    /* [batch][embed_dim] */
+    float *logits;    /* [batch][num_classes] */
     float *logits_distill;
 } vt_vision_buffers;
 

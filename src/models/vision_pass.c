@@ -37,6 +37,10 @@ vt_status vt_vision_find_shape(vt_vision_shape *out, const vt_model *model,
         out->num_patches = model->config.preprocess.max_num_patches;
     out->num_tokens = vt_config_num_prefix(config) + out->num_patches;
     out->merge = options->merge;
+    out->attention = options->attention;
+    if (out->attention && out->merge)
+        return vt_fail(err, VT_ERR_UNSUPPORTED,
+                       "the attention of tokens that are merged on the way can't be told");
     return vt_vision_check_merge(&model->config, options->merge, err);
 }
 
@@ -94,6 +98,9 @@ static void carve(vt_vision_pass *out, vt_arena *arena, const vt_model *model,
         b->merge = (vt_merge){.pairs = shape->merge, .prefix = vt_config_num_prefix(vision)};
         vt_merge_carve(&b->merge, arena, rows, vision->encoder.attention.head_dim);
     }
+    if (shape->attention)
+        b->attention =
+            vt_take_floats(arena, rows * vision->encoder.attention.num_heads, shape->num_tokens);
     b->rounded = vt_take_rounded(arena, &model->weights, rows);
     out->item_tokens = vt_arena_take(arena, shape->batch, sizeof *out->item_tokens);
     b->pooled = vt_take_floats(arena, shape->batch, width);
@@ -288,6 +295,21 @@ static void after_block(void *user, size_t block, const float *x, size_t tokens)
     }
 }
 
+static void tell_attention(void *user, size_t block, const float *probabilities, size_t tokens) {
+    const vt_session *session = user;
+    size_t num_heads = session->model->config.vision.encoder.attention.num_heads;
+    char name[32];
+    snprintf(name, sizeof name, "block%zu.attention", block);
+    const vt_tensor stage = {.name = name,
+                             .dtype = VT_DTYPE_F32,
+                             .ndim = 4,
+                             .shape = {session->vision.count, num_heads, tokens, tokens},
+                             .data = probabilities,
+                             .size = session->vision.count * num_heads * tokens * tokens *
+                                     sizeof *probabilities};
+    session->on_stage(session->stage_user, &stage);
+}
+
 static void embed(vt_session *session, const vt_compute *compute, const float *pixels) {
     const vt_vision_config *config = &session->model->config.vision;
     const vt_vision_weights *weights = &session->model->weights.vision;
@@ -342,6 +364,8 @@ static bool encode(vt_session *session, const vt_compute *compute) {
                     : vt_vision_tokens_read(&session->model->config),
         .cancel = &session->cancel,
         .on_block = lengths ? NULL : after_block,
+        .on_attention = b->attention && session->on_stage && !lengths ? tell_attention : NULL,
+        .probabilities = b->attention,
         .user = session,
     };
     size_t rows =

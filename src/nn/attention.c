@@ -22,6 +22,7 @@ typedef struct attention_call {
     size_t num_chunks;     /* of queries, a head */
     float *scratch;        /* of all threads */
     size_t thread_scratch; /* floats, a thread */
+    float *probabilities;  /* for vt_attention_probabilities */
 } attention_call;
 
 /* One thread's scratch memory. */
@@ -289,4 +290,52 @@ void vt_attention(const vt_compute *compute, const vt_attention_shape *shape,
     };
     vt_pool_run(compute->pool, attention_task, &call,
                 args->batch * shape->num_heads * call.num_chunks);
+}
+
+/* ---- the softmax as a table --------------------------------------------------------------------
+ */
+
+static void probabilities_of_row(const attention_call *call, const attention_chunk *chunk,
+                                 float *row) {
+    const vt_attention_args *args = call->args;
+    const vt_kernels *kernels = call->kernels;
+    size_t keys = args->kv_tokens;
+    for (size_t j = 0; j < keys; j++)
+        row[j] = call->shape->scale *
+                 kernels->dot(chunk->q, chunk->k + j * args->kv_ld, call->shape->head_dim);
+    adjust_scores(call, chunk, row, chunk->first, 0, keys);
+    float most = kernels->max(row, keys);
+    if (most == -INFINITY)
+        memset(row, 0, keys * sizeof *row);
+    else
+        kernels->scale(row, 1.0f / kernels->exp_sum(row, most, keys), keys);
+}
+
+/* Task: one query of one batch item, all heads. */
+static void probabilities_task(void *context, size_t task, size_t thread) {
+    const attention_call *call = context;
+    const vt_attention_args *args = call->args;
+    const vt_attention_shape *shape = call->shape;
+    size_t item = task / args->q_tokens, query = task % args->q_tokens;
+    (void)thread;
+    for (size_t head = 0; head < shape->num_heads; head++) {
+        size_t kv_head = head * shape->num_kv_heads / shape->num_heads;
+        const attention_chunk chunk = {
+            .head = head,
+            .item = item,
+            .first = query,
+            .count = 1,
+            .q = args->q + task * args->q_ld + head * shape->head_dim,
+            .k = args->k + item * args->kv_tokens * args->kv_ld + kv_head * shape->head_dim,
+        };
+        size_t row = (item * shape->num_heads + head) * args->q_tokens + query;
+        probabilities_of_row(call, &chunk, call->probabilities + row * args->kv_tokens);
+    }
+}
+
+void vt_attention_probabilities(const vt_compute *compute, const vt_attention_shape *shape,
+                                const vt_attention_args *args, float *out) {
+    attention_call call = {
+        .kernels = compute->kernels, .shape = shape, .args = args, .probabilities = out};
+    vt_pool_run(compute->pool, probabilities_task, &call, args->batch * args->q_tokens);
 }

@@ -58,4 +58,10 @@ bool vt_attention_scratch_size(const vt_kernels *kernels, const vt_attention_sha
 void vt_attention(const vt_compute *compute, const vt_attention_shape *shape,
                   const vt_attention_args *args, float *scratch);
 
+/* The softmax itself, for whoever wants to look at it: out[batch][num_heads][q_tokens][kv_tokens],
+ * 0 for keys that a query does not see. Values are not looked at. Each score is a dot product of
+ * its own, so that it may differ from vt_attention's by the rounding of sums. */
+void vt_attention_probabilities(const vt_compute *compute, const vt_attention_shape *shape,
+                                const vt_attention_args *args, float *out);
+
 #endif

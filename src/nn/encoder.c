@@ -155,6 +155,10 @@ static void attend(const block_call *call, const float *in) {
     };
     if (pass->cache)
         use_cache(call, &args);
+    if (pass->on_attention) {
+        vt_attention_probabilities(call->compute, shape, &args, pass->probabilities);
+        pass->on_attention(pass->user, call->index, pass->probabilities, call->tokens);
+    }
     if (pass->lengths)
         attend_items(call, &args);
     else

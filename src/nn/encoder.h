@@ -76,6 +76,11 @@ void vt_encoder_workspace_carve(vt_encoder_workspace *out, vt_arena *arena,
  * tokens][width]. */
 typedef void (*vt_block_fn)(void *user, size_t block, const float *x, size_t tokens);
 
+/* Called amid each block with what its queries made of their keys: probabilities[batch][num_heads]
+ * [tokens][tokens]. */
+typedef void (*vt_attention_fn)(void *user, size_t block, const float *probabilities,
+                                size_t tokens);
+
 /* What a forward pass is given besides its tokens. A zero field means that there is no such thing.
  */
 typedef struct vt_encoder_pass {
@@ -94,6 +99,8 @@ typedef struct vt_encoder_pass {
     size_t keep;     /* of each item the first so many tokens are wanted; 0: all */
     const vt_cancel *cancel; /* looked at before each block; NULL: the pass can't be stopped */
     vt_block_fn on_block;
+    vt_attention_fn on_attention; /* goes with no lengths, cache, merge or keep */
+    float *probabilities;         /* what it is called with */
     void *user;
 } vt_encoder_pass;
 
