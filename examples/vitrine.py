@@ -62,7 +62,7 @@ class vt_session_options(Sized):
     _fields_ = [("struct_size", c_size_t), ("height", c_size_t), ("width", c_size_t), ("batch", c_size_t),
                 ("text_batch", c_size_t), ("text_tokens", c_size_t), ("cache_tokens", c_size_t),
                 ("rope_length", c_size_t), ("features", c_bool), ("merge", c_size_t),
-                ("num_threads", c_size_t), ("threads", c_void_p)]
+                ("num_threads", c_size_t), ("threads", c_void_p), ("attention", c_bool)]
 
 
 class Error(Exception):

@@ -5,7 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "canvas.h"
 #include "command.h"
+#include "embed_pca.h"
 #include "json.h"
 #include "model.h"
 #include "pictures.h"
@@ -250,6 +252,19 @@ static int embed_texts(output *out, const vt_model *model, const settings *s) {
 /* ---- the command -------------------------------------------------------------------------------
  */
 
+static int check_pca(const settings *s, bool has_text) {
+    const char *name = embed_command.name;
+    if (has_text)
+        return complain_usage(name, "--pca is for pictures");
+    if (!canvas_can_write(s->pca))
+        return complain_usage(name, "--pca: expected a name ending with .png or .svg; found '%s'",
+                              s->pca);
+    if (s->output || s->format == FORMAT_JSON || s->pool != POOL_MODEL || s->normalize || s->merge)
+        return complain_usage(name, "--pca draws patches and writes no vectors: not with --output, "
+                                    "--format, --pool, --normalize or --merge");
+    return check_pictures(s, false, name);
+}
+
 static int check_usage(const settings *s) {
     const char *name = embed_command.name;
     bool has_text = s->text || s->text_from, has_pictures = s->num_operands || s->files_from;
@@ -264,6 +279,8 @@ static int check_usage(const settings *s) {
         return complain_usage(name, "--merge is for pictures");
     if (s->pool == POOL_TOKENS && s->merge)
         return complain_usage(name, "--pool=tokens writes each patch's token: not with --merge");
+    if (s->pca)
+        return check_pca(s, has_text);
     if (s->format == FORMAT_NPY && !s->output)
         return complain_usage(name, "no output given: --output OUT.npy, or --format json");
     return check_pictures(s, s->format == FORMAT_JSON, name);
@@ -275,7 +292,9 @@ static int run(const settings *s) {
     int code = check_usage(s);
     if (code == EXIT_DONE)
         code = open_model(&model, s, embed_command.name);
-    if (code == EXIT_DONE)
+    if (code == EXIT_DONE && s->pca)
+        code = embed_pca(model, s, embed_command.name);
+    else if (code == EXIT_DONE)
         code =
             s->text || s->text_from ? embed_texts(&out, model, s) : embed_pictures(&out, model, s);
     if (code == EXIT_DONE || code == EXIT_SOME_FAILED) {
@@ -293,6 +312,9 @@ static const option result_rows[] = {
     {0, "format", "FORMAT", "one of", .initial = "npy", .choice = format_name, FIELD(format)},
     {0, "pool", "KIND", "what stands for a picture, one of", .initial = "model",
      .choice = pool_name, FIELD(pool)},
+    {0, "pca", "OUT",
+     "instead, draw the patches of all pictures in false colour: a name ending with .png or .svg",
+     .parse = parse_text, FIELD(pca)},
     {0, "normalize", NULL, "scale each vector to length 1", FIELD(normalize)},
     OPTION_SKIP_DONE,
     {0},
@@ -325,11 +347,14 @@ const command embed_command = {
              "pooling gives. "
              "cls is the class token, mean the mean of the patch tokens, map the attention "
              "pooling, tokens "
-             "all tokens one below the other.",
+             "all tokens one below the other. --pca draws the patches instead: red, green and blue "
+             "are the three directions in which their features differ most, over all pictures "
+             "together, so that what is alike to the model has one colour.",
     .groups = (const option_group *const[]){&result_options, &input_options, &model_options,
                                             &picture_options, &general_options, NULL},
     .examples = "  vitrine embed -m MODEL -o album.npy album\n"
                 "  vitrine embed -m MODEL --pool mean --normalize --format json cat.png\n"
-                "  vitrine embed -m CLIP --text 'a photo of a cat' --format json\n",
+                "  vitrine embed -m CLIP --text 'a photo of a cat' --format json\n"
+                "  vitrine embed -m DINOV2 --pca colours.png --size 518 *.jpg\n",
     .run = run,
 };

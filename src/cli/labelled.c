@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "labelled.h"
 
-#include <ctype.h>
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,6 +8,8 @@
 #include "csv.h"
 #include "diagnose.h"
 #include "files.h"
+#include "model.h"
+#include "paths.h"
 #include "sweep.h"
 #include "tokens.h"
 
@@ -36,39 +36,19 @@ static bool fail_record(const char *path, size_t record, const char *what, const
     return false;
 }
 
-static const char *base_of(const char *path) {
-    const char *slash = strrchr(path, '/');
-    return slash ? slash + 1 : path;
-}
-
-/* The number of a class, or its name. */
-static bool find_class(size_t *out, const vt_model *model, size_t num_classes, const char *text) {
-    char *end = NULL;
-    errno = 0;
-    unsigned long long number = isdigit((unsigned char)*text) ? strtoull(text, &end, 10) : 0;
-    if (end && *end == '\0' && errno == 0) {
-        *out = (size_t)number;
-        return number < num_classes;
-    }
-    for (*out = 0; *out < num_classes; (*out)++)
-        if (strcmp(vt_model_label(model, *out), text) == 0)
-            return true;
-    return false;
-}
-
-static bool add_row(label_file *labels, const vt_model *model, size_t num_classes, char **fields,
-                    size_t count, size_t record) {
+static bool add_row(label_file *labels, const vt_model *model, char **fields, size_t count,
+                    size_t record) {
     label_row row = {.file = fields[0], .group = count > 2 ? fields[2] : ""};
     if (count < 2 || count > 3 || !*fields[0])
         return fail_record(labels->path, record, "expected file,label or file,label,group",
                            fields[0]);
-    if (!find_class(&row.label, model, num_classes, fields[1]))
+    if (!model_find_class(&row.label, model, fields[1]))
         return fail_record(labels->path, record, "expected the number or the name of a class",
                            fields[1]);
     if (strcmp(row.group, sweep_everything) == 0)
         return fail_record(labels->path, record,
                            "expected another name: this is that of all groups", row.group);
-    row.base = base_of(row.file);
+    row.base = path_base(row.file);
     if (labels->count == labels->capacity) {
         labels->capacity = labels->capacity ? 2 * labels->capacity : 256;
         labels->rows = reallocate(labels->rows, labels->capacity, sizeof row);
@@ -90,7 +70,7 @@ static bool read_labels(label_file *labels, const char *path, const vt_model *mo
     for (size_t count; (count = csv_next(&at, fields, 3)) > 0; record++) {
         bool names = record == 1 && count > 1 && strcmp(fields[0], "file") == 0 &&
                      strcmp(fields[1], "label") == 0;
-        if (!names && !add_row(labels, model, info.num_classes, fields, count, record))
+        if (!names && !add_row(labels, model, fields, count, record))
             return false;
     }
     if (labels->count == 0)
@@ -128,7 +108,7 @@ static void add_picture(picture_set *set, char *path, const label_row *row) {
 
 /* A file of the list lies where the list lies. */
 static char *beside(const char *list, const char *file) {
-    size_t directory = (size_t)(base_of(list) - list);
+    size_t directory = (size_t)(path_base(list) - list);
     size_t size = directory + strlen(file) + 1;
     char *path = allocate(size, 1);
     snprintf(path, size, "%.*s%s", *file == '/' ? 0 : (int)directory, list, file);
@@ -147,7 +127,7 @@ static bool ends_with(const char *path, const char *file) {
 }
 
 static const label_row *find_row(const label_file *labels, const char *path) {
-    label_row wanted = {.base = base_of(path)};
+    label_row wanted = {.base = path_base(path)};
     const label_row *found =
         bsearch(&wanted, labels->rows, labels->count, sizeof wanted, compare_bases);
     const label_row *past = labels->rows + labels->count;

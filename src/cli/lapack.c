@@ -2,6 +2,8 @@
 #include "lapack.h"
 
 #include <dlfcn.h>
+#include <limits.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "diagnose.h"
@@ -30,4 +32,20 @@ int lapack_load(lapack *out, const char *command) {
     if (code == EXIT_DONE)
         use_one_thread();
     return code;
+}
+
+bool lapack_eigenvectors(const lapack *la, double *matrix, double *values, size_t n) {
+    int size = (int)n, info = 0, ask = -1, int_best = 0;
+    double best = 0;
+    la->dsyevd("V", "U", &size, matrix, &size, values, &best, &ask, &int_best, &ask, &info, 1, 1);
+    if (info != 0 || best >= INT_MAX)
+        return false;
+    int work_size = (int)best;
+    double *room = allocate((size_t)work_size, sizeof *room);
+    int *int_room = allocate((size_t)int_best, sizeof *int_room);
+    la->dsyevd("V", "U", &size, matrix, &size, values, room, &work_size, int_room, &int_best, &info,
+               1, 1);
+    free(int_room);
+    free(room);
+    return info == 0;
 }

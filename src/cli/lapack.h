@@ -11,6 +11,7 @@
 #ifndef CLI_LAPACK_H
 #define CLI_LAPACK_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 typedef struct lapack {
@@ -30,5 +31,10 @@ typedef struct lapack {
 
 /* Returns an exit code, having complained in the name of `command`. */
 int lapack_load(lapack *out, const char *command);
+
+/* Of a symmetric matrix [n][n], of which the upper triangle (Fortran's) is looked at: its
+ * eigenvalues, ascending, and in its place its eigenvectors, a row each. False when there are none
+ * to be found. */
+bool lapack_eigenvectors(const lapack *la, double *matrix, double *values, size_t n);
 
 #endif

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "model.h"
 
+#include <ctype.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -129,14 +131,11 @@ static void note_rounding(const vt_session *session, const vt_model *model, cons
 }
 
 static int open_any_session(vt_session **out, const vt_model *model, const settings *s,
-                            size_t text_batch, bool features, const char *command) {
+                            vt_session_options options, const char *command) {
     vt_error err = {0};
-    vt_session_options options = VT_SESSION_OPTIONS_INIT;
     options.height = s->height;
     options.width = s->width;
     options.batch = s->batch;
-    options.text_batch = text_batch;
-    options.features = features;
     options.merge = s->merge;
     options.num_threads = s->threads;
     double start = clock_ms();
@@ -149,12 +148,47 @@ static int open_any_session(vt_session **out, const vt_model *model, const setti
 }
 
 int open_session(vt_session **out, const vt_model *model, const settings *s, const char *command) {
-    return open_any_session(out, model, s, 0, false, command);
+    const vt_session_options options = VT_SESSION_OPTIONS_INIT;
+    return open_any_session(out, model, s, options, command);
 }
 
 int open_session_with_features(vt_session **out, const vt_model *model, const settings *s,
                                const char *command) {
-    return open_any_session(out, model, s, 0, true, command);
+    vt_session_options options = VT_SESSION_OPTIONS_INIT;
+    options.features = true;
+    return open_any_session(out, model, s, options, command);
+}
+
+int open_session_with_attention(vt_session **out, const vt_model *model, const settings *s,
+                                const char *command) {
+    vt_session_options options = VT_SESSION_OPTIONS_INIT;
+    options.attention = true;
+    return open_any_session(out, model, s, options, command);
+}
+
+int check_takes_pictures(const vt_model *model) {
+    vt_model_info info;
+    vt_model_describe(&info, model);
+    if (info.patch_size)
+        return EXIT_DONE;
+    complain(info.path, "this model takes no pictures");
+    return EXIT_MODEL;
+}
+
+bool model_find_class(size_t *out, const vt_model *model, const char *text) {
+    vt_model_info info;
+    char *end = NULL;
+    vt_model_describe(&info, model);
+    errno = 0;
+    unsigned long long number = isdigit((unsigned char)*text) ? strtoull(text, &end, 10) : 0;
+    if (end && *end == '\0' && errno == 0) {
+        *out = (size_t)number;
+        return number < info.num_classes;
+    }
+    for (*out = 0; *out < info.num_classes; (*out)++)
+        if (strcmp(vt_model_label(model, *out), text) == 0)
+            return true;
+    return false;
 }
 
 vt_image_options decoding_options(const settings *s, const vt_session *session) {
@@ -166,7 +200,9 @@ vt_image_options decoding_options(const settings *s, const vt_session *session) 
 
 int open_session_with_text(vt_session **out, const vt_model *model, const settings *s,
                            const char *command) {
-    return open_any_session(out, model, s, 1, false, command);
+    vt_session_options options = VT_SESSION_OPTIONS_INIT;
+    options.text_batch = 1;
+    return open_any_session(out, model, s, options, command);
 }
 
 int open_text_session(vt_session **out, const vt_model *model, const settings *s, size_t batch,

@@ -16,6 +16,10 @@ int open_session(vt_session **out, const vt_model *model, const settings *s, con
 int open_session_with_features(vt_session **out, const vt_model *model, const settings *s,
                                const char *command);
 
+/* The same, whose stages have the attention. */
+int open_session_with_attention(vt_session **out, const vt_model *model, const settings *s,
+                                const char *command);
+
 /* The same with room for one text beside the pictures. */
 int open_session_with_text(vt_session **out, const vt_model *model, const settings *s,
                            const char *command);
@@ -28,6 +32,12 @@ int open_text_session(vt_session **out, const vt_model *model, const settings *s
  * headers of its weights alone, which takes milliseconds however large it is. `err` gets the reason
  * why not, with files named as they are called in it. */
 bool model_can_run(const char *path, vt_error *err);
+
+/* An exit code, having complained where the model is for texts alone. */
+int check_takes_pictures(const vt_model *model);
+
+/* The class of that number or name; false when the model has none. */
+bool model_find_class(size_t *out, const vt_model *model, const char *text);
 
 /* How the pictures of that session are decoded. */
 vt_image_options decoding_options(const settings *s, const vt_session *session);

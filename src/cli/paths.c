@@ -19,3 +19,8 @@ bool path_ends_with(const char *path, const char *end) {
     size_t length = strlen(path), size = strlen(end);
     return length > size && strcasecmp(path + length - size, end) == 0;
 }
+
+const char *path_base(const char *path) {
+    const char *slash = strrchr(path, '/');
+    return slash ? slash + 1 : path;
+}

@@ -84,23 +84,6 @@ static void centre(work *w) {
 /* ---- the eigenvectors ---------------------------------------------------------------------------
  */
 
-/* Ascending eigenvalues, and vectors in the rows of `matrix`. */
-static bool find_eigenvectors(const lapack *la, double *matrix, double *values, size_t n) {
-    int size = (int)n, info = 0, ask = -1, int_best = 0;
-    double best = 0;
-    la->dsyevd("V", "U", &size, matrix, &size, values, &best, &ask, &int_best, &ask, &info, 1, 1);
-    if (info != 0 || best >= INT_MAX)
-        return false;
-    int work_size = (int)best;
-    double *room = allocate((size_t)work_size, sizeof *room);
-    int *int_room = allocate((size_t)int_best, sizeof *int_room);
-    la->dsyevd("V", "U", &size, matrix, &size, values, room, &work_size, int_room, &int_best, &info,
-               1, 1);
-    free(int_room);
-    free(room);
-    return info == 0;
-}
-
 /* `vectors` are those of ZZ', a row each. */
 static void keep_dual(work *w, const double *vectors) {
     size_t n = w->data->count, width = w->data->width;
@@ -133,7 +116,7 @@ static bool decompose(work *w) {
     double *gram = allocate(w->rank * w->rank, sizeof *gram);
     w->la->dsyrk("U", w->dual ? "T" : "N", &rank, &other, &one, w->z, &width, &zero, gram, &rank, 1,
                  1);
-    bool found = find_eigenvectors(w->la, gram, w->s, w->rank);
+    bool found = lapack_eigenvectors(w->la, gram, w->s, w->rank);
     drop_rounding(w->s, w->rank);
     if (found && w->dual)
         keep_dual(w, gram);

@@ -76,6 +76,10 @@ typedef struct settings {
     const char *head, *confusion;
     size_t folds, unsure;
     bool no_cache;
+    /* looking and sorting */
+    const char *method, *class_name, *grid, *pca, *link;
+    double threshold, duplicates;
+    size_t clusters;
     const char *input, *output, *pos_map;
     /* general */
     bool quiet, verbose, help;

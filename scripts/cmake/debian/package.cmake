@@ -59,7 +59,7 @@ foreach(library IN LISTS VT_MODULES VT_LIBRARY_NAMES)
   endif()
 endforeach()
 list(JOIN DEV_PACKAGES ", " CPACK_DEBIAN_DEVELOPMENT_PACKAGE_DEPENDS)
-set(CPACK_DEBIAN_COMMAND_PACKAGE_RECOMMENDS libopenblas0) # loaded by `fit`
+set(CPACK_DEBIAN_COMMAND_PACKAGE_RECOMMENDS libopenblas0) # loaded by `fit` and `embed --pca`
 set(CPACK_DEBIAN_COMMAND_PACKAGE_SUGGESTS gnuplot-nox)
 
 # The first line of each description is its own, not the project's.
