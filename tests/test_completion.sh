@@ -81,7 +81,7 @@ ask_fish() {
 if has bash; then
     bash -n "$scripts/vitrine.bash"
     ask=ask_bash
-    expect "vitrine cl" classify
+    expect "vitrine clas" classify
     expect "vitrine classify --fo" --format=
     expect "vitrine classify --format=" csv json text
     expect "vitrine classify --format=c" csv
