@@ -104,7 +104,7 @@ fi
 if has zsh; then
     zsh -n "$scripts/_vitrine"
     ask=ask_zsh
-    expect "vitrine cl" classify
+    expect "vitrine clas" classify
     expect "vitrine classify --fo" --format=
     expect "vitrine classify --format=" --format=csv --format=json --format=text
     expect "vitrine classify --format c" csv
@@ -118,7 +118,7 @@ fi
 if has fish; then
     fish --no-execute "$scripts/vitrine.fish"
     ask=ask_fish
-    expect "vitrine cl" classify
+    expect "vitrine clas" classify
     expect "vitrine classify --fo" --format=
     expect "vitrine classify --format=" --format=csv --format=json --format=text
     expect "vitrine classify --format c" csv
