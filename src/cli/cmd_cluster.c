@@ -190,10 +190,6 @@ static int make_links(const work *w) {
 /* ------------------------------------------------------------------------------------------------
  */
 
-static int worse(int a, int b) {
-    return a > b ? a : b;
-}
-
 static int group(work *w) {
     const settings *s = w->settings;
     if (!w->pictures.count)
@@ -237,7 +233,7 @@ static int run(const settings *s) {
     }
     if (code == EXIT_DONE) {
         code = embeddings_add(&w.pictures, session, model, &sized);
-        code = worse(code, group(&w));
+        code = exit_worse(code, group(&w));
     }
     free(w.order);
     free(w.original);

@@ -174,10 +174,6 @@ static int report(const work *w) {
 /* ------------------------------------------------------------------------------------------------
  */
 
-static int worse(int a, int b) {
-    return a > b ? a : b;
-}
-
 /* Pictures that can't be used leave the others as good as ever: the head is written. */
 static int fit_with(work *w) {
     const settings *s = w->settings;
@@ -201,8 +197,8 @@ static int fit_with(work *w) {
         code = write_head(w);
     if (code == EXIT_DONE)
         code = report(w);
-    code = worse(code, vectors);
-    return w->album.num_failed ? worse(code, EXIT_SOME_FAILED) : code;
+    code = exit_worse(code, vectors);
+    return w->album.num_failed ? exit_worse(code, EXIT_SOME_FAILED) : code;
 }
 
 static int check_usage(const settings *s) {

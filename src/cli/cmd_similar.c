@@ -130,10 +130,6 @@ static int draw(const work *w) {
 /* ------------------------------------------------------------------------------------------------
  */
 
-static int worse(int a, int b) {
-    return a > b ? a : b;
-}
-
 static int embed(work *w, vt_session *session, const vt_model *model, const settings *sized) {
     settings first = *sized, rest = first;
     first.num_operands = 1;
@@ -156,7 +152,7 @@ static int find(work *w, const vt_model *model) {
         return code;
     find_nearest(w);
     print(w);
-    return w->settings->grid ? worse(code, draw(w)) : code;
+    return w->settings->grid ? exit_worse(code, draw(w)) : code;
 }
 
 static int check_usage(const settings *s) {

@@ -30,6 +30,10 @@ static bool is_below(const char *path, const char *directory) {
            (path[length] == '/' || directory[length - 1] == '/');
 }
 
+int exit_worse(int a, int b) {
+    return a > b ? a : b;
+}
+
 void complain(const char *subject, const char *message) {
     if (is_below(message, subject))
         print_line("", NULL, message);

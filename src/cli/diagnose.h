@@ -21,6 +21,9 @@ enum exit_code {
     EXIT_MODEL = 3 /* the model can't be used */
 };
 
+/* Of two parts of a command the code that tells more of what went wrong. */
+int exit_worse(int a, int b);
+
 /* "vitrine: SUBJECT: MESSAGE". The library names the file in most of its messages already: SUBJECT
  * is not repeated when MESSAGE begins with it or with a path below it. */
 void complain(const char *subject, const char *message);

@@ -127,10 +127,6 @@ static int draw(const work *w) {
 /* ------------------------------------------------------------------------------------------------
  */
 
-static int worse(int a, int b) {
-    return a > b ? a : b;
-}
-
 static int colour_pictures(work *w, const vt_model *model, const lapack *la, const char *command) {
     vt_session_input_size(w->session, &w->height, &w->width);
     w->rows = w->height / w->info.patch_size;
@@ -141,7 +137,7 @@ static int colour_pictures(work *w, const vt_model *model, const lapack *la, con
     if (!w->count)
         return code;
     int drawn = find_colours(w, la, command);
-    return worse(code, drawn == EXIT_DONE ? draw(w) : drawn);
+    return exit_worse(code, drawn == EXIT_DONE ? draw(w) : drawn);
 }
 
 static void free_work(work *w) {
