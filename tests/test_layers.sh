@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 #
-# test_layers.sh ROOT: each layer of src/ includes only itself and the layers before it; the command and
-# the examples include vitrine.h and their own files only; vitrine.h includes the standard library only.
+# test_layers.sh ROOT: each layer of src/ includes only itself and the layers before it; the command, the
+# GStreamer element and the examples include vitrine.h and their own files only; vitrine.h includes the standard library only.
 set -eu
 
 layers="base formats kernels vision text nn models"
@@ -61,6 +61,7 @@ check_tree() {
         check_layer "$layer" "$allowed"
     done
     check_outsider src/cli
+    check_outsider src/gst
     check_outsider examples
     check_public_header
     [ ! -s "$broken" ]
@@ -71,7 +72,7 @@ expect_offence() {
     file=$1 line=$2
     cd "$top"
     rm -rf "$work/tree"
-    for layer in $layers cli; do
+    for layer in $layers cli gst; do
         mkdir -p "$work/tree/src/$layer"
         echo '#include <stdio.h>' >"$work/tree/src/$layer/good.c"
     done
@@ -96,6 +97,7 @@ expect_offence src/kernels/good.c '#  include "nn/encoder.h"'
 expect_offence src/nn/good.c '#include "models/model.h"'
 expect_offence src/nn/good.c '#include "elsewhere/model.h"'
 expect_offence src/cli/good.c '#include "base/error.h"'
+expect_offence src/gst/good.c '#include "base/error.h"'
 expect_offence examples/good.c '#include "base/error.h"'
 expect_offence include/vitrine.h '#include <stdio.h>'
 

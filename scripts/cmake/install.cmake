@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-# What `cmake --install` puts where, in three components (library, development, command), and how
-# `uninstall` takes it away.
+# What `cmake --install` puts where, in components (library, development, command and, where the
+# GStreamer element is built, gstreamer), and how `uninstall` takes it away.
 include(CMakePackageConfigHelpers)
 
 set(VT_CMAKE_DIR ${CMAKE_INSTALL_LIBDIR}/cmake/vitrine)
@@ -13,6 +13,11 @@ install(TARGETS vitrine-static EXPORT vitrine-static
         ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT development
         INCLUDES DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
 install(FILES include/vitrine.h DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} COMPONENT development)
+if(TARGET gstvitrine)
+  install(TARGETS gstvitrine LIBRARY DESTINATION ${VT_GST_DIR} COMPONENT gstreamer)
+  install(FILES src/gst/gstvitrinemeta.h
+          DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/gstreamer-1.0/gst/vitrine COMPONENT development)
+endif()
 install(TARGETS vitrine-cli RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR} COMPONENT command)
 
 # The note beside the model has its licence.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-# Debian packages of the three components: `cpack -G DEB` in a build folder. scripts/package builds one that
+# Debian packages of the components: `cpack -G DEB` in a build folder. scripts/package builds one that
 # is configured for it.
 set(CPACK_GENERATOR DEB)
 set(CPACK_PACKAGING_INSTALL_PREFIX /usr)
@@ -16,6 +16,9 @@ endif()
 
 set(CPACK_DEB_COMPONENT_INSTALL ON)
 set(CPACK_COMPONENTS_ALL library development command)
+if(TARGET gstvitrine)
+  list(APPEND CPACK_COMPONENTS_ALL gstreamer)
+endif()
 set(CPACK_DEBIAN_FILE_NAME DEB-DEFAULT)
 set(CPACK_DEBIAN_PACKAGE_SOURCE vitrine)
 set(CPACK_DEBIAN_PACKAGE_RELEASE 1)
@@ -32,12 +35,15 @@ set(CPACK_DEBIAN_LIBRARY_PACKAGE_CONTROL_EXTRA ${PROJECT_BINARY_DIR}/debian/trig
 set(CPACK_DEBIAN_LIBRARY_PACKAGE_NAME libvitrine${VT_SOVERSION})
 set(CPACK_DEBIAN_DEVELOPMENT_PACKAGE_NAME libvitrine-dev)
 set(CPACK_DEBIAN_COMMAND_PACKAGE_NAME vitrine)
+set(CPACK_DEBIAN_GSTREAMER_PACKAGE_NAME gstreamer1.0-vitrine)
 set(CPACK_DEBIAN_LIBRARY_PACKAGE_SECTION libs)
 set(CPACK_DEBIAN_DEVELOPMENT_PACKAGE_SECTION libdevel)
 set(CPACK_DEBIAN_COMMAND_PACKAGE_SECTION graphics)
+set(CPACK_DEBIAN_GSTREAMER_PACKAGE_SECTION video)
 if(CMAKE_LIBRARY_ARCHITECTURE AND CMAKE_INSTALL_LIBDIR MATCHES "/${CMAKE_LIBRARY_ARCHITECTURE}$")
   set(CPACK_DEBIAN_LIBRARY_PACKAGE_MULTIARCH same) # CMake 3.31 on
   set(CPACK_DEBIAN_DEVELOPMENT_PACKAGE_MULTIARCH same)
+  set(CPACK_DEBIAN_GSTREAMER_PACKAGE_MULTIARCH same)
 endif()
 
 # Who links the static library needs what it needs, and pkg-config wants to see it in any case.
@@ -61,6 +67,8 @@ endforeach()
 list(JOIN DEV_PACKAGES ", " CPACK_DEBIAN_DEVELOPMENT_PACKAGE_DEPENDS)
 set(CPACK_DEBIAN_COMMAND_PACKAGE_RECOMMENDS libopenblas0) # loaded by `fit` and `embed --pca`
 set(CPACK_DEBIAN_COMMAND_PACKAGE_SUGGESTS gnuplot-nox)
+# The bundled model is the command's, textoverlay draws.
+set(CPACK_DEBIAN_GSTREAMER_PACKAGE_RECOMMENDS "vitrine, gstreamer1.0-x")
 
 # The first line of each description is its own, not the project's.
 set(CPACK_PACKAGE_DESCRIPTION_SUMMARY "")
@@ -81,5 +89,10 @@ ${ABOUT}
 .
 This package has the command, and a small model that knows 650 everyday
 things, drawn as emoji are.")
+set(CPACK_COMPONENT_GSTREAMER_DESCRIPTION "vision transformer inference - GStreamer plugin
+${ABOUT}
+.
+This package has the element vitrine, which names what is in the frames of a
+video, attaches the names to them, and posts them as messages.")
 
 include(CPack)
