@@ -125,6 +125,17 @@ run_command() {
     grep -q " $1/.*/emoji-vit opened" "$work/notes" || fail "$command: $(cat "$work/notes")"
 }
 
+# So does the GStreamer element, where it was built. gst-launch-1.0 can't load one that is sanitized.
+run_element() {
+    element=$(find "$1" -name libgstvitrine.so)
+    [ -n "$element" ] || return 0
+    [ -n "$(find "$1" -path "*/gstreamer-1.0/gst/vitrine/gstvitrinemeta.h")" ] || fail "no gstvitrinemeta.h"
+    [ -z "$sanitize" ] || return 0
+    quietly env GST_PLUGIN_PATH="${element%/*}" GST_REGISTRY="$work/registry" GST_DEBUG=vitrine:4 \
+        gst-launch-1.0 videotestsrc num-buffers=1 ! vitrine ! fakesink
+    grep -q " opened $1/.*/emoji-vit: " "$work/log" || fail "the element: $(cat "$work/log")"
+}
+
 # Files and links below a folder, and folders that only vitrine has.
 list_left() {
     find "$1" ! -type d
@@ -171,6 +182,7 @@ build_examples
 run_programs
 run_examples
 run_command "$prefix" "${binary#"$prefix"/}"
+run_element "$prefix"
 mv "$prefix" "$work/installed"
 uninstall "$work/installed"
 
