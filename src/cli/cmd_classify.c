@@ -4,36 +4,24 @@
  */
 #include <stdlib.h>
 
+#include "classifier.h"
 #include "command.h"
-#include "head.h"
 #include "model.h"
 #include "pictures.h"
 #include "report.h"
 
 typedef struct work {
     const settings *settings;
-    const vt_model *model;
-    const head *head; /* NULL: the model's own classifier */
+    const classifier *classifier;
     vt_session *session;
     report report;
-    size_t num_classes;
     vt_prediction *best; /* [top] */
 } work;
-
-/* Of picture `row` of the last pass. */
-static size_t predict(const work *w, size_t row) {
-    size_t top = w->settings->top;
-    if (w->head)
-        return head_predict(w->head, vt_session_pooled(w->session) + row * w->head->width, w->best,
-                            top);
-    return vt_model_top_k(w->model, vt_session_logits(w->session) + row * w->num_classes, w->best,
-                          top);
-}
 
 static void on_picture(void *user, const picture *p, size_t row) {
     work *w = user;
     result found = {.picture = p, .predictions = w->best};
-    found.count = predict(w, row);
+    found.count = classifier_predict(w->classifier, w->session, row, w->best, w->settings->top);
     report_result(&w->report, &found);
 }
 
@@ -44,57 +32,20 @@ static void on_failure(void *user, const char *path, const char *reason) {
 static const picture_sink sink = {
     .found = on_picture, .failed = on_failure, .is_printed = true, .result_key = report_key};
 
-static const char *model_label(const void *model, size_t index) {
-    return vt_model_label(model, index);
-}
-
-static int check_head(const settings *s, const head *h, const vt_model *model,
-                      size_t *num_classes) {
-    *num_classes = h->num_classes;
-    return head_check(h, s->head, model);
-}
-
-static int check_classifier(const vt_model *model, size_t *num_classes) {
-    vt_model_info info;
-    vt_model_describe(&info, model);
-    *num_classes = info.num_classes;
-    if (info.num_classes)
-        return EXIT_DONE;
-    complain(info.path, "expected a model with a classifier; this one only has features: "
-                        "'vitrine fit' makes one of your own classes, for --head");
-    return EXIT_MODEL;
-}
-
 static int classify_pictures(work *w, const settings *s) {
-    w->best = allocate(s->top < w->num_classes ? s->top : w->num_classes, sizeof *w->best);
-    report_begin(&w->report, s->format, w->head ? head_label : model_label,
-                 w->head ? (const void *)w->head : w->model);
-    int code = each_picture(w->session, w->model, s, &sink, w);
+    const classifier *c = w->classifier;
+    w->best = allocate(s->top < c->num_classes ? s->top : c->num_classes, sizeof *w->best);
+    report_begin(&w->report, s->format, classifier_label, c);
+    int code = each_picture(w->session, c->model, s, &sink, w);
     free(w->best);
     return code;
 }
 
-/* A head's pictures were seen at its own input size. */
-static settings sized_for(const settings *s, const head *h) {
+static int classify_with(const settings *s, const classifier *c) {
+    work w = {.settings = s, .classifier = c};
     settings sized = *s;
-    if (h && !s->height) {
-        sized.height = h->input_height;
-        sized.width = h->input_width;
-    }
-    return sized;
-}
-
-static int classify_with(const settings *s, const vt_model *model, const head *h) {
-    work w = {.settings = s, .model = model, .head = h};
-    settings sized = sized_for(s, h);
-    int code =
-        h ? check_head(s, h, model, &w.num_classes) : check_classifier(model, &w.num_classes);
-    if (code != EXIT_DONE)
-        return code;
     sized.batch = useful_batch(s);
-    code = open_session(&w.session, model, &sized, classify_command.name);
-    if (code == EXIT_DONE && h)
-        code = head_check_width(h, s->head, vt_session_pooled_width(w.session));
+    int code = classifier_open_session(c, &w.session, &sized, classify_command.name);
     if (code == EXIT_DONE)
         code = classify_pictures(&w, &sized);
     vt_session_destroy(w.session);
@@ -103,20 +54,19 @@ static int classify_with(const settings *s, const vt_model *model, const head *h
 
 static int run(const settings *s) {
     vt_model *model = NULL;
-    head own = {0};
+    classifier c;
     if (!s->num_operands && !s->files_from)
         return complain_usage(classify_command.name, "no picture given");
-    if (s->head && s->labels)
-        return complain_usage(classify_command.name,
-                              "--labels names the model's own classes: not with --head");
-    int code = check_pictures(s, report_is_json(s->format), classify_command.name);
-    if (code == EXIT_DONE && s->head)
-        code = head_read(&own, s->head);
+    int code = classifier_read(&c, s, classify_command.name);
+    if (code == EXIT_DONE)
+        code = check_pictures(s, report_is_json(s->format), classify_command.name);
     if (code == EXIT_DONE)
         code = open_model(&model, s, classify_command.name);
     if (code == EXIT_DONE)
-        code = classify_with(s, model, s->head ? &own : NULL);
-    head_free(&own);
+        code = classifier_bind(&c, model);
+    if (code == EXIT_DONE)
+        code = classify_with(s, &c);
+    classifier_free(&c);
     vt_model_close(model);
     return code;
 }

@@ -197,21 +197,19 @@ const char *head_label(const void *h, size_t index) {
     return ((const head *)h)->labels[index];
 }
 
-size_t head_predict(const head *h, const float *pooled, vt_prediction *out, size_t most) {
-    size_t count = most < h->num_classes ? most : h->num_classes;
-    double *scores = allocate(h->num_classes, sizeof *scores);
-    vt_prediction *all = allocate(h->num_classes, sizeof *all);
+void head_scores(const head *h, const float *pooled, double *scores) {
     for (size_t k = 0; k < h->num_classes; k++) {
         scores[k] = (double)h->bias[k];
         for (size_t j = 0; j < h->width; j++)
             scores[k] += (double)h->weight[k * h->width + j] * (double)pooled[j];
     }
     softmax(scores, h->num_classes);
-    for (size_t k = 0; k < h->num_classes; k++)
-        all[k] = (vt_prediction){k, (float)scores[k]};
-    predictions_sort(all, h->num_classes);
-    memcpy(out, all, count * sizeof *out);
-    free(all);
+}
+
+size_t head_predict(const head *h, const float *pooled, vt_prediction *out, size_t most) {
+    double *scores = allocate(h->num_classes, sizeof *scores);
+    head_scores(h, pooled, scores);
+    size_t count = predictions_best(out, most, scores, h->num_classes);
     free(scores);
     return count;
 }

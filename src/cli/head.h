@@ -38,6 +38,9 @@ void head_free(head *h);
 
 const char *head_label(const void *h, size_t index);
 
+/* scores[num_classes] of a pooled vector: their sum is 1. */
+void head_scores(const head *h, const float *pooled, double *scores);
+
 /* The `most` best classes of a pooled vector, best first, ties going to the lower index. Returns
  * how many were written: min(most, num_classes). */
 size_t head_predict(const head *h, const float *pooled, vt_prediction *out, size_t most);

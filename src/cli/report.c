@@ -48,13 +48,14 @@ static void text_result(const report *r, const result *found) {
 /* ---- JSON --------------------------------------------------------------------------------------
  */
 
-static json_t *json_predictions(const report *r, const result *found) {
+json_t *report_predictions(const vt_prediction *predictions, size_t count, report_label_fn label,
+                           const void *labels) {
     json_t *list = json_array();
-    for (size_t i = 0; i < found->count; i++) {
-        const vt_prediction *p = &found->predictions[i];
+    for (size_t i = 0; i < count; i++) {
+        const vt_prediction *p = &predictions[i];
         json_t *entry = json_object();
         json_object_set_new(entry, "index", json_integer((json_int_t)p->index));
-        json_object_set_new(entry, "label", json_text(r->label(r->labels, p->index)));
+        json_object_set_new(entry, "label", json_text(label(labels, p->index)));
         json_object_set_new(entry, "score", json_number(p->score));
         json_array_append_new(list, entry);
     }
@@ -68,7 +69,8 @@ static void json_result(const report *r, const result *found) {
     json_object_set_new(line, "width", json_integer((json_int_t)p->width));
     json_object_set_new(line, "height", json_integer((json_int_t)p->height));
     json_object_set_new(line, "input", json_sizes((size_t[]){p->input_height, p->input_width}, 2));
-    json_object_set_new(line, report_key, json_predictions(r, found));
+    json_object_set_new(line, report_key,
+                        report_predictions(found->predictions, found->count, r->label, r->labels));
     json_object_set_new(ms, "decode", json_number(p->decode_ms));
     json_object_set_new(ms, "preprocess", json_number(p->preprocess_ms));
     json_object_set_new(ms, "forward", json_number(p->forward_ms));

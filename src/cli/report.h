@@ -5,6 +5,7 @@
 #ifndef CLI_REPORT_H
 #define CLI_REPORT_H
 
+#include <jansson.h>
 #include <vitrine.h>
 
 #include "loader.h"
@@ -37,5 +38,9 @@ bool report_is_json(unsigned format);
 void report_begin(report *r, unsigned format, report_label_fn label, const void *labels);
 void report_result(report *r, const result *found);
 void report_failure(report *r, const char *path, const char *message);
+
+/* The value of "predictions" in JSON. */
+json_t *report_predictions(const vt_prediction *predictions, size_t count, report_label_fn label,
+                           const void *labels);
 
 #endif
