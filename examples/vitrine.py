@@ -55,7 +55,8 @@ class vt_result(Sized):
     _fields_ = [("struct_size", c_size_t), ("predictions", POINTER(vt_prediction)), ("top_k", c_size_t),
                 ("logits", c_void_p), ("pooled", c_void_p), ("image_embeds", c_void_p),
                 ("features", c_void_p), ("num_predictions", c_size_t), ("decode_ms", c_double),
-                ("preprocess_ms", c_double), ("forward_ms", c_double)]
+                ("preprocess_ms", c_double), ("forward_ms", c_double), ("input_height", c_size_t),
+                ("input_width", c_size_t)]
 
 
 class vt_session_options(Sized):

@@ -593,6 +593,7 @@ typedef struct vt_result {
     double decode_ms;       /* of an MJPEG frame */
     double preprocess_ms;   /* colours, crop, resize and normalisation */
     double forward_ms;      /* of the whole call's frames together */
+    size_t input_height, input_width; /* of the forward pass: of a NaFlex model, the frame's own */
 } vt_result;
 #define VT_RESULT_INIT VT_STRUCT_INIT(vt_result)
 

@@ -170,6 +170,7 @@ static void test_pictures_that_keep_their_aspect(void **state) {
         vt_image image = reference_picture(&frames[i]);
         size_t h, w;
         expect_ok(vt_session_fit_size(session, &image, &h, &w, &err), &err);
+        assert_true(results[i].input_height == h && results[i].input_width == w);
         float *pixels = malloc(3 * h * w * sizeof *pixels);
         const float *one = pixels;
         assert_non_null(pixels);

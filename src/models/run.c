@@ -170,6 +170,8 @@ static void write_result(const vt_session *session, vt_result *out, size_t row, 
     out->decode_ms = input->decode_ms;
     out->preprocess_ms = input->preprocess_ms;
     out->forward_ms = forward_ms;
+    out->input_height = input->height;
+    out->input_width = input->width;
 }
 
 /* To the caller's struct, which may be shorter or longer than ours. */
