@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -25,20 +26,13 @@ enum { MOST_ARGUMENTS = 40 };
 /* Nothing of the caller's terminal, language or settings reaches the command: of the environment
  * these alone, and of the caller's own no more than the first two. */
 static const char *const passed_on[] = {
-    "ASAN_OPTIONS",
-    "VITRINE_GNUPLOT",
-    "VITRINE_MODEL",
-    "VITRINE_THREADS",
-    "HOME",
-    "XDG_CACHE_HOME",
-    "HF_HOME",
-    "HF_HUB_CACHE",
-    "HF_ENDPOINT",
-    "HF_TOKEN",
-    "HF_TOKEN_PATH",
-    "HF_HUB_DOWNLOAD_TIMEOUT",
-    "HF_HUB_OFFLINE",
-    "HF_HUB_DISABLE_SYMLINKS",
+    "ASAN_OPTIONS",   "VITRINE_GNUPLOT",
+    "VITRINE_MODEL",  "VITRINE_THREADS",
+    "HOME",           "XDG_CACHE_HOME",
+    "HF_HOME",        "HF_HUB_CACHE",
+    "HF_ENDPOINT",    "HF_TOKEN",
+    "HF_TOKEN_PATH",  "HF_HUB_DOWNLOAD_TIMEOUT",
+    "HF_HUB_OFFLINE", "HF_HUB_DISABLE_SYMLINKS",
     "http_proxy",
 };
 enum { NUM_PASSED_ON = sizeof passed_on / sizeof *passed_on, FIRST_OWN = 2 };
@@ -283,13 +277,17 @@ void command_open(command_process *p, const char *onto, ...) {
     close(out[1]);
 }
 
-void command_send(const command_process *p, const char *text) {
-    for (size_t length = strlen(text); length;) {
-        ssize_t sent = write(p->in, text, length);
+void command_send_bytes(const command_process *p, const void *bytes, size_t size) {
+    for (const char *at = bytes; size;) {
+        ssize_t sent = write(p->in, at, size);
         assert_true(sent > 0);
-        text += sent;
-        length -= (size_t)sent;
+        at += sent;
+        size -= (size_t)sent;
     }
+}
+
+void command_send(const command_process *p, const char *text) {
+    command_send_bytes(p, text, strlen(text));
 }
 
 char *command_receive(command_process *p) {
@@ -325,8 +323,9 @@ char *command_receive(command_process *p) {
 int command_close(command_result *ran, command_process *p) {
     enum { TRIES = 6000 };
     int status = 0, tries = 0;
+    struct rusage usage = {0};
     close(p->in);
-    while (waitpid(p->id, &status, WNOHANG) == 0 && tries++ < TRIES)
+    while (wait4(p->id, &status, WNOHANG, &usage) == 0 && tries++ < TRIES)
         nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
     if (p->out >= 0)
         close(p->out);
@@ -336,6 +335,7 @@ int command_close(command_result *ran, command_process *p) {
         fail_msg("the command did not end");
     }
     command_free(ran);
+    p->peak_kib = usage.ru_maxrss;
     ran->code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
     ran->out = strdup("");
     ran->err = read_text_file(".stderr");

@@ -50,11 +50,13 @@ typedef struct command_process {
     int in, out;        /* the test's ends of its standard input and output */
     char read[1 << 12]; /* what was read and is no whole line yet */
     size_t num_read;
+    long peak_kib; /* its largest resident set, once it was closed */
 } command_process;
 
 /* Both are pipes, unless `onto` is a file, which its output is then appended to. */
 void command_open(command_process *p, const char *onto, ...);
 void command_send(const command_process *p, const char *text);
+void command_send_bytes(const command_process *p, const void *bytes, size_t size);
 
 /* The next line that it prints, without the line break; NULL at the end. The caller frees it. Fails
  * the test when there is none within a minute. */

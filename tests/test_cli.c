@@ -43,6 +43,7 @@ static const char overview[] =
     "\n"
     "Pictures:\n"
     "  classify    name what is in pictures\n"
+    "  stream      name what is in the frames of a camera or a video\n"
     "  fit         make a classifier of your own classes\n"
     "  attention   show where in a picture a model looks\n"
     "  similar     find the pictures nearest to one\n"

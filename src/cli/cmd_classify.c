@@ -72,8 +72,7 @@ static int run(const settings *s) {
 }
 
 static const option result_rows[] = {
-    {0, "head", "HEAD", "name the classes of what 'vitrine fit' made, not the model's own",
-     .parse = parse_text, FIELD(head)},
+    OPTION_HEAD,
     {'k', "top", "N", "classes shown for a picture, best first", .initial = "5",
      .parse = parse_count, FIELD(top)},
     {0, "format", "FORMAT", "one of", .initial = "text", .choice = report_format_name,

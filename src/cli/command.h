@@ -35,7 +35,7 @@ typedef struct command {
 extern const command classify_command, embed_command, zeroshot_command, inspect_command,
     dump_command, perplexity_command, generate_command, bench_command, sweep_command, pack_command,
     pull_command, models_command, fit_command, attention_command, similar_command, cluster_command,
-    help_command;
+    stream_command, help_command;
 
 /* In the order of `vitrine help`. NULL past the last. */
 const command *command_at(size_t index);

@@ -12,10 +12,10 @@
 #include "text.h"
 
 static const command *const commands[] = {
-    &classify_command, &fit_command,   &attention_command, &similar_command, &cluster_command,
-    &zeroshot_command, &embed_command, &inspect_command,   &dump_command,    &perplexity_command,
-    &generate_command, &bench_command, &sweep_command,     &pack_command,    &pull_command,
-    &models_command,   &help_command,
+    &classify_command,   &stream_command,   &fit_command,   &attention_command, &similar_command,
+    &cluster_command,    &zeroshot_command, &embed_command, &inspect_command,   &dump_command,
+    &perplexity_command, &generate_command, &bench_command, &sweep_command,     &pack_command,
+    &pull_command,       &models_command,   &help_command,
 };
 
 const command *command_at(size_t index) {

@@ -2,6 +2,7 @@
 #include "progress.h"
 
 #include <stdint.h>
+#include <stdlib.h>
 #include <time.h>
 
 #include "text.h"
@@ -62,10 +63,19 @@ static void print_bar(const progress *bar, size_t done) {
     print_count(bar, done);
 }
 
+bool progress_is_due(const progress *bar) {
+    return bar->enabled && (!bar->visible || clock_ms() - bar->drawn >= 100);
+}
+
+static void end_drawing(progress *bar) {
+    fflush(stderr);
+    bar->drawn = clock_ms();
+    bar->visible = true;
+}
+
 void progress_show(progress *bar, size_t done) {
-    double now = clock_ms();
     bool is_open = bar->total == progress_unknown;
-    if (!bar->enabled || (bar->visible && now - bar->drawn < 100) || (is_open && done < MANY))
+    if (!progress_is_due(bar) || (is_open && done < MANY))
         return;
     fputs("\r\033[K", stderr);
     if (is_open)
@@ -73,7 +83,27 @@ void progress_show(progress *bar, size_t done) {
     else
         print_bar(bar, done);
     print_rate(bar, done);
-    fflush(stderr);
-    bar->drawn = now;
-    bar->visible = true;
+    end_drawing(bar);
+}
+
+void progress_begin_text(progress *bar, bool quiet) {
+    *bar = (progress){.screen = terminal_of(stderr)};
+    bar->enabled = !quiet && bar->screen.present;
+}
+
+/* Bytes of the text that fit into so many columns, if none of its characters is wider than one. */
+static size_t fitting(const char *text, size_t columns) {
+    size_t length = 0;
+    for (; text[length] && columns > 0; columns--)
+        do
+            length++;
+        while (((unsigned char)text[length] & 0xC0) == 0x80); /* the rest of a character */
+    return length;
+}
+
+void progress_draw_text(progress *bar, const char *text) {
+    char *clean = text_clean(text, TEXT_ONE_LINE);
+    fprintf(stderr, "\r\033[K%.*s", (int)fitting(clean, bar->screen.columns - 1), clean);
+    free(clean);
+    end_drawing(bar);
 }

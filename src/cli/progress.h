@@ -25,6 +25,15 @@ double clock_ms(void);
 /* Few pictures need no bar, and `quiet` wants none. */
 void progress_begin(progress *bar, size_t total, bool quiet);
 
+/* A line of text in place of a bar, for work whose end is not known. */
+void progress_begin_text(progress *bar, bool quiet);
+
+/* Whether it is time to draw it again, ten times a second at most. */
+bool progress_is_due(const progress *bar);
+
+/* Draws the text, what is too long cut off. */
+void progress_draw_text(progress *bar, const char *text);
+
 /* Takes the bar away, so that something else can be printed where it stood. */
 void progress_hide(progress *bar);
 

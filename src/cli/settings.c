@@ -9,7 +9,7 @@
 #include <string.h>
 
 /* Digits only: strtoull alone would take "-1", " 7" and "7x". */
-static bool parse_digits(const char *text, const char **end, size_t *number) {
+bool parse_digits(const char *text, const char **end, size_t *number) {
     char *stop = NULL;
     if (!isdigit((unsigned char)*text))
         return false;

@@ -33,6 +33,18 @@ typedef struct name_list {
     size_t count;
 } name_list;
 
+/* Which frames of a stream are left out when they come faster than they are classified. */
+typedef enum drop_rule {
+    DROP_AUTO = 0, /* by what the stream comes from */
+    DROP_NONE,     /* none: the stream waits */
+    DROP_OLDEST    /* the oldest of those that wait, when more wait than `most` */
+} drop_rule;
+
+typedef struct drop_policy {
+    drop_rule rule;
+    size_t most;
+} drop_policy;
+
 typedef struct settings {
     /* model */
     const char *model; /* a path, or a name in the cache; NULL: the bundled one */
@@ -56,6 +68,16 @@ typedef struct settings {
     bool shrink_on_load;
     const char *files_from, *skip_done;
     bool null; /* names in files_from end with NUL */
+    /* a stream of frames */
+    const char *pixel_format; /* NULL: told by its first bytes */
+    size_t frame_size[2];     /* width, height; 0: not given */
+    double fps;               /* 0: not given */
+    const char *matrix;       /* NULL: not given */
+    bool full_range, mirror, realtime;
+    unsigned rotate; /* quarters of a turn */
+    size_t crop[4];  /* width, height, left, top; all 0: the whole frame */
+    drop_policy drop;
+    double smooth; /* 0: not given */
     /* text */
     const char *text, *text_from;
     const char *contexts, *by_position, *rope_scaling;
@@ -91,6 +113,9 @@ typedef struct settings {
 
 /* The tables that commands list in their `groups`. */
 extern const option_group model_options, text_model_options, picture_options, general_options;
+
+/* A number, and where it ends: false unless digits alone, and no more than INT_MAX. */
+bool parse_digits(const char *text, const char **end, size_t *number);
 
 /* Values: each writes the field of that type and returns NULL, or says what was expected. */
 const char *parse_text(void *field, const char *text);   /* const char * */
@@ -159,6 +184,9 @@ const char *backend_choice(size_t index);
     "$VITRINE_MODEL or the bundled model"
 #define OPTION_MODEL                                                                               \
     { 'm', "model", "MODEL", MODEL_HELP, .parse = parse_text, FIELD(model) }
+#define HEAD_HELP "name the classes of what 'vitrine fit' made, not the model's own"
+#define OPTION_HEAD                                                                                \
+    { 0, "head", "HEAD", HEAD_HELP, .parse = parse_text, FIELD(head) }
 #define KERNELS_HELP "the instruction set to compute with; without it, the fastest here; one of"
 #define OPTION_KERNELS                                                                             \
     {                                                                                              \
