@@ -164,6 +164,10 @@ static void test_odd_names(void **state) {
                " \xf0\x9f\xa6\x81\", \"image_base64\": \"4ICvIO2ggCD0kICAIPCfpoE=\", "
                "\"error\": \"No such file or directory\"}\n",
                NULL);
+    command_run(&ran, NULL, "classify", "-mmodel", "--format=json", "two\nlines.png", NULL);
+    assert_ran(&ran, 1,
+               "{\"image\": \"two\\nlines.png\", \"error\": \"No such file or directory\"}\n",
+               "vitrine: two?lines.png: No such file or directory\n");
     assert_int_equal(symlink("cat.png", name), 0);
     command_run(&ran, NULL, "classify", "-mmodel", name, NULL);
     assert_ran(&ran, 0, NULL, "");

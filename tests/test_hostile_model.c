@@ -309,6 +309,7 @@ static const bad_value bad_values[] = {
     {HF, "num_hidden_layers", "4097", VT_ERR_UNSUPPORTED, ""},
     {HF, "layer_norm_eps", "\"small\"", VT_ERR_FORMAT, "layer_norm_eps"},
     {HF, "hidden_act", "\"mish\"", VT_ERR_UNSUPPORTED, "\"mish\""},
+    {HF, "hidden_act", "\"mi\\r\\nsh\"", VT_ERR_UNSUPPORTED, "\"mi??sh\""}, /* one line */
     {HF, "hidden_act", "3", VT_ERR_FORMAT, "hidden_act"},
     {HF, "num_labels", "16777216", VT_ERR_SHAPE, "classifier"},
     {HF, "num_labels", "9223372036854775807", VT_ERR_UNSUPPORTED, "classes"},

@@ -5,12 +5,29 @@
 #include <stdio.h>
 #include <string.h>
 
+/* One line, whatever a file's own words in it are: line breaks become question marks. Where
+ * the buffer was too short, a last character of several bytes goes: its end may be missing. */
+static void make_line(char message[sizeof((vt_error *)0)->message], size_t wanted) {
+    const size_t size = sizeof((vt_error *)0)->message;
+    for (char *c = message; *c; c++)
+        if (*c == '\n' || *c == '\r')
+            *c = '?';
+    if (wanted < size)
+        return;
+    size_t end = size - 1, lead = end;
+    while (lead > 0 && ((unsigned char)message[lead - 1] & 0xC0) == 0x80)
+        lead--;
+    if (lead > 0 && (unsigned char)message[lead - 1] >= 0xC0)
+        message[lead - 1] = '\0';
+}
+
 vt_status vt_fail(vt_error *err, vt_status code, const char *format, ...) {
     if (err) {
         va_list args;
         va_start(args, format);
-        vsnprintf(err->message, sizeof err->message, format, args);
+        const int wanted = vsnprintf(err->message, sizeof err->message, format, args);
         va_end(args);
+        make_line(err->message, wanted > 0 ? (size_t)wanted : 0);
         err->code = code;
     }
     return code;

@@ -18,15 +18,22 @@ static void print_line(const char *kind, const char *subject, const char *messag
     free(clean_message);
 }
 
+bool message_names(const char *message, const char *path) {
+    for (; *path; path++, message++)
+        if (*message != (*path == '\n' || *path == '\r' ? '?' : *path))
+            return false;
+    return true;
+}
+
 const char *reason_of(const char *subject, const char *message) {
     size_t length = strlen(subject);
-    bool named = strncmp(message, subject, length) == 0 && strncmp(message + length, ": ", 2) == 0;
+    bool named = message_names(message, subject) && strncmp(message + length, ": ", 2) == 0;
     return named ? message + length + 2 : message;
 }
 
 static bool is_below(const char *path, const char *directory) {
     size_t length = strlen(directory);
-    return length && strncmp(path, directory, length) == 0 &&
+    return length && message_names(path, directory) &&
            (path[length] == '/' || directory[length - 1] == '/');
 }
 

@@ -28,6 +28,10 @@ int exit_worse(int a, int b);
  * is not repeated when MESSAGE begins with it or with a path below it. */
 void complain(const char *subject, const char *message);
 
+/* Whether MESSAGE begins with PATH, as the library writes it: line breaks are question marks there.
+ */
+bool message_names(const char *message, const char *path);
+
 /* MESSAGE without a leading "SUBJECT: ". */
 const char *reason_of(const char *subject, const char *message);
 

@@ -69,7 +69,7 @@ static char *find_model(const char *named) {
 /* Files of a model by their names alone: its path stands before them, or before the whole. */
 static void cut_path(char *message, const char *path) {
     size_t length = strlen(path);
-    if (strncmp(message, path, length) != 0)
+    if (!message_names(message, path))
         return;
     const char *rest = message + length;
     rest += *rest == '/' ? 1 : strncmp(rest, ": ", 2) == 0 ? 2 : 0;
