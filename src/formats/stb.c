@@ -100,6 +100,52 @@ static vt_status fail(vt_error *err, bool past_end, size_t size) {
     return vt_fail(err, VT_ERR_FORMAT, "image: %s", reason ? reason : "malformed");
 }
 
+/* Past white space and comments. */
+static size_t skip_pnm_space(const uint8_t *bytes, size_t size, size_t at) {
+    bool in_comment = false;
+    for (; at < size; at++) {
+        const uint8_t c = bytes[at];
+        if (c == '\n' || c == '\r')
+            in_comment = false;
+        else if (c == '#')
+            in_comment = true;
+        else if (!in_comment && c != ' ' && c != '\t' && c != '\v' && c != '\f')
+            break;
+    }
+    return at;
+}
+
+/* Refuses what up to 2.27 stb_image does not: numbers of a PNM's header that overflow an int, and
+ * samples of two bytes, of which it reads twice as many as there are. */
+static vt_status check_pnm(const uint8_t *bytes, size_t size, vt_error *err) {
+    int64_t values[3] = {0}; /* width, height, largest sample */
+    size_t at = 2;
+    for (int i = 0; i < 3; i++)
+        for (at = skip_pnm_space(bytes, size, at);
+             at < size && bytes[at] >= '0' && bytes[at] <= '9'; at++) {
+            values[i] = 10 * values[i] + (bytes[at] - '0');
+            if (values[i] > INT_MAX)
+                return vt_fail(err, VT_ERR_LIMIT, "image: a number of its header is over %d",
+                               INT_MAX);
+        }
+    if (values[2] > 255)
+        return vt_fail(err, VT_ERR_UNSUPPORTED,
+                       "image: samples of up to %lld: of PNM those of one byte are read, to 255",
+                       (long long)values[2]);
+    return VT_OK;
+}
+
+/* Whether so few bytes can be such a picture. A run of 128 bytes takes two (TGA, PSD), all else
+ * more, but for GIF, whose codes stand for any number of pixels. stb_image would allocate the
+ * picture and fill it with the zeros that it reads past the end: seconds, for a header of 18 bytes.
+ */
+static bool can_hold(const uint8_t *bytes, size_t size, int width, int height) {
+    enum { PIXELS_A_BYTE = 64 };
+    if (size >= 4 && memcmp(bytes, "GIF8", 4) == 0)
+        return true;
+    return (uint64_t)width * (uint64_t)height / PIXELS_A_BYTE <= size;
+}
+
 bool vt_is_tga(const uint8_t *bytes, size_t size) {
     int width, height, channels;
     const int length = size < INT_MAX ? (int)size : INT_MAX; /* the header is what counts */
@@ -111,14 +157,19 @@ vt_status vt_decode_stb(vt_raster *raster, const uint8_t *bytes, size_t size,
     stb_reader reader = reader_of(bytes, size);
     int width, height, channels;
     out_of_memory = false;
+    const bool is_pnm = memcmp(bytes, "P5", 2) == 0 || memcmp(bytes, "P6", 2) == 0;
+    vt_status status = is_pnm ? check_pnm(bytes, size, err) : VT_OK;
+    if (status)
+        return status;
     if (!stbi_info_from_callbacks(&CALLBACKS, &reader, &width, &height, &channels))
         return fail(err, reader.past_end, size);
 
     /* stb_image allocates the raster itself: only check here that it may. */
-    const vt_status status =
-        vt_raster_check((size_t)width, (size_t)height, options->max_pixels, err);
+    status = vt_raster_check((size_t)width, (size_t)height, options->max_pixels, err);
     if (status)
         return status;
+    if (!can_hold(bytes, size, width, height))
+        return fail(err, true, size);
 
     reader = reader_of(bytes, size);
     const int wanted = channels == 2 || channels == 4 ? 4 : 3;
