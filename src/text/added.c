@@ -268,11 +268,12 @@ static vt_status split_normalized(const vt_added *added, const vt_normalizer *no
     vt_status status = vt_normalizer_run(normalizer, &out->text, text, size, &front_lost, f->err);
     if (status)
         return status;
+    if (out->text.size == base) /* nothing is left, and there may be no buffer */
+        return VT_OK;
     f->text = out->text.data + base;
     f->size = out->text.size - base;
     f->last = 0;
-    if (f->size > 0)
-        find_tokens(f, &added->normalized, out, base, at_start && !front_lost);
+    find_tokens(f, &added->normalized, out, base, at_start && !front_lost);
     return f->status;
 }
 
