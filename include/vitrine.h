@@ -116,6 +116,31 @@ typedef struct vt_allocator {
  * library's, as do the worker threads' stacks and the mapped files. */
 void vt_set_allocator(const vt_allocator *allocator);
 
+/* ---- limits ------------------------------------------------------------------------------------ */
+
+/* What is refused of files from outside, with VT_ERR_LIMIT and before memory is taken for it. 0: the default,
+ * which is in brackets. docs/RELIABILITY.md says why they are what they are. */
+typedef struct vt_limits {
+    size_t struct_size;
+    uint64_t image_pixels;  /* width * height of a picture, where vt_image_options says nothing [2^28] */
+    uint64_t image_bytes;   /* of an encoded picture, likewise [2^30] */
+    uint64_t weights_bytes; /* of a safetensors file [2^40] */
+    uint64_t header_bytes;  /* of a safetensors file's header [100,000,000] */
+    uint64_t json_bytes;    /* of any other JSON file, and of a file of labels [2^26] */
+    size_t json_depth;      /* arrays and objects in one another [128]; at most 2048 */
+    size_t tensors;         /* in a safetensors file [2^20] */
+    size_t vocabulary;      /* of a tokenizer: one more than the largest id [2^22]; at most 2^30 */
+    size_t tokens;          /* of a picture, a text or a cache, in a session, and of padding [2^24]; at most 2^30 */
+    bool confined;          /* of a model's directory, no file may be a link that leads out of it. Links within the
+                             * Hugging Face cache, from a snapshot to its blobs, do not. For directories that
+                             * somebody else filled, by an archive or a repository [false] */
+} vt_limits;
+#define VT_LIMITS_INIT VT_STRUCT_INIT(vt_limits)
+
+/* For the whole process, and so to be called before anything else of vitrine that opens files, while no other
+ * thread is in it. NULL: the defaults. */
+vt_status vt_set_limits(const vt_limits *limits, vt_error *err);
+
 /* ---- images ------------------------------------------------------------------------------------ */
 
 /* 8-bit sRGB, three bytes a pixel, rows top to bottom, upright. `pixels` is owned by the image. */
@@ -130,8 +155,8 @@ typedef struct vt_image {
 
 typedef struct vt_image_options {
     size_t struct_size;
-    uint64_t max_pixels;    /* width * height; 0: 2^28 (268 megapixels) */
-    uint64_t max_bytes;     /* of the encoded file; 0: 2^30 */
+    uint64_t max_pixels;    /* width * height; 0: the process's, see vt_limits */
+    uint64_t max_bytes;     /* of the encoded file; 0: likewise */
     uint8_t background[3];  /* what shows through where alpha is not opaque; set use_background */
     bool use_background;    /* false: white */
     bool drop_alpha;        /* keep the colours under the alpha, as Pillow's convert("RGB") does */

@@ -251,7 +251,7 @@ static void test_damaged(void **state) {
     } cases[] = {
         {"{\"version\": 2}", "packed in version 2 of the layout, this is version 1: pack it again",
          VT_ERR_UNSUPPORTED},
-        {"not JSON", "version 0", VT_ERR_UNSUPPORTED},
+        {"not JSON", "vitrine.packed is not a JSON object", VT_ERR_FORMAT},
         {"{\"version\": 1, \"kernels\": 7}", "kernels", VT_ERR_FORMAT},
         {"{\"version\": 1, \"tensors\": [{\"name\": \"x\", \"dtype\": \"F31\"}]}", "F31",
          VT_ERR_FORMAT},

@@ -258,11 +258,11 @@ static void test_header_lengths_that_lie(void **state) {
 static void test_deeply_nested_header(void **state) {
     enum { DEPTH = 1000000 };
     static char header[DEPTH + 1];
-    static const char *const parts[3] = {"not a JSON object"};
+    static const char *const parts[3] = {"nested deeper than the limit"};
     const char *path = path_in(*state, "bad.safetensors");
     memset(header, '[', DEPTH);
     write_file(path, DEPTH, header, 0);
-    expect_refused(path, VT_ERR_FORMAT, parts);
+    expect_refused(path, VT_ERR_LIMIT, parts);
 }
 
 static void test_no_such_file(void **state) {

@@ -681,7 +681,7 @@ static void test_refused(void **state) {
     expect_refused("{\"model\":{\"vocab\":{}}}", VT_ERR_UNSUPPORTED, "(no type)");
     expect_refused(BPE("\"a\":0,\"b\":0", ""), VT_ERR_FORMAT, "id 0 is taken");
     expect_refused(BPE("\"a\":-1", ""), VT_ERR_FORMAT, "id -1 is out of range");
-    expect_refused(BPE("\"a\":4294967296", ""), VT_ERR_FORMAT, "out of range");
+    expect_refused(BPE("\"a\":4294967296", ""), VT_ERR_LIMIT, "out of range");
     expect_refused(BPE("\"a\":\"0\"", ""), VT_ERR_FORMAT, "expected an id");
     expect_refused(BPE("\"a\":0", "\"a b\""), VT_ERR_FORMAT,
                    "merges[0]: \"b\" is not in the vocabulary");
@@ -697,8 +697,8 @@ static void test_refused(void **state) {
     expect_refused("{\"model\":{\"type\":\"Unigram\",\"vocab\":[[\"a\"]]}}", VT_ERR_FORMAT,
                    "vocab[0]");
     expect_refused(ADDED("\"id\":9"), VT_ERR_MISSING, "content");
-    expect_refused(ADDED("\"content\":\"x\""), VT_ERR_FORMAT, "\"id\"");
-    expect_refused(ADDED("\"content\":\"x\",\"id\":99999999"), VT_ERR_FORMAT, "out of range");
+    expect_refused(ADDED("\"content\":\"x\""), VT_ERR_MISSING, "\"id\"");
+    expect_refused(ADDED("\"content\":\"x\",\"id\":99999999"), VT_ERR_LIMIT, "out of range");
     expect_refused(ADDED("\"content\":\"x\",\"id\":1"), VT_ERR_FORMAT, "id 1 is \"b\"");
     expect_refused(ADDED("\"content\":\"a\",\"id\":9"), VT_ERR_FORMAT, "but 0 in the vocabulary");
     expect_refused(ADDED("\"content\":\"x\",\"id\":9},{\"content\":\"y\",\"id\":9"), VT_ERR_FORMAT,

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/error.h"
+#include "base/limits.h"
 #include "base/memory.h"
 
 enum { FIRST_CAPACITY = 1 << 16 };
@@ -108,6 +109,25 @@ vt_status vt_mapfile_open(vt_mapfile *out, const char *path, uint64_t max_bytes,
         return fail_errno(err, path, errno);
     const vt_status status = open_descriptor(out, fd, false, path, max_bytes, err);
     close(fd); /* a mapping outlives its descriptor */
+    return status;
+}
+
+/* Without O_NONBLOCK, opening a pipe that nobody writes to would wait. */
+vt_status vt_mapfile_open_stored(vt_mapfile *out, const char *path, uint64_t max_bytes,
+                                 vt_error *err) {
+    struct stat about;
+    *out = (vt_mapfile){0};
+    vt_status status = vt_limits_check_link(path, err);
+    if (status)
+        return status;
+    const int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (fd < 0)
+        return fail_errno(err, path, errno);
+    if (fstat(fd, &about) == 0 && !S_ISREG(about.st_mode) && !S_ISDIR(about.st_mode))
+        status = vt_fail(err, VT_ERR_IO, "%s: not a regular file", path);
+    else
+        status = open_descriptor(out, fd, false, path, max_bytes, err);
+    close(fd);
     return status;
 }
 

@@ -24,6 +24,11 @@ typedef struct vt_mapfile {
  * The message names the path. On failure *out is zero. */
 vt_status vt_mapfile_open(vt_mapfile *out, const char *path, uint64_t max_bytes, vt_error *err);
 
+/* The same for a file that a model's directory has: a pipe or a device there, which would be waited
+ * for or read without end, is VT_ERR_IO, and so is what vt_limits_check_link refuses. */
+vt_status vt_mapfile_open_stored(vt_mapfile *out, const char *path, uint64_t max_bytes,
+                                 vt_error *err);
+
 /* Bytes [data, data + size) of the file will not be needed soon: their pages, as far as they are
  * whole, go back to the system, which reads them again if they are. */
 void vt_mapfile_release(const vt_mapfile *file, const void *data, size_t size);

@@ -78,7 +78,7 @@ static vt_status open_shard(vt_checkpoint *checkpoint, const char *path, vt_erro
     checkpoint->shards = grown;
     if (access(path, F_OK) != 0)
         return vt_fail(err, VT_ERR_MISSING, "%s: no such file", path);
-    vt_status status = vt_tensor_file_open(&grown[checkpoint->num_shards], path, err);
+    vt_status status = vt_tensor_file_open_stored(&grown[checkpoint->num_shards], path, err);
     if (!status)
         checkpoint->num_shards++;
     return status;

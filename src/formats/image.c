@@ -6,14 +6,12 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/limits.h"
 #include "base/mapfile.h"
 #include "base/memory.h"
 #include "base/options.h"
 #include "base/scratch.h"
 #include "formats/decoders.h"
-
-static const uint64_t DEFAULT_MAX_PIXELS = UINT64_C(1) << 28;
-static const uint64_t DEFAULT_MAX_BYTES = UINT64_C(1) << 30;
 
 /* ---- rasters ------------------------------------------------------------------------------ */
 
@@ -211,9 +209,9 @@ vt_status vt_image_options_take(vt_image_options *full, const vt_image_options *
                                 vt_error *err) {
     vt_status status = vt_options_take(full, sizeof *full, options, "vt_image_options", err);
     if (full->max_pixels == 0)
-        full->max_pixels = DEFAULT_MAX_PIXELS;
+        full->max_pixels = vt_limits_now()->image_pixels;
     if (full->max_bytes == 0)
-        full->max_bytes = DEFAULT_MAX_BYTES;
+        full->max_bytes = vt_limits_now()->image_bytes;
     return status;
 }
 

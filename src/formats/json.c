@@ -5,18 +5,39 @@
 #include <unistd.h>
 
 #include "base/error.h"
+#include "base/limits.h"
 #include "base/mapfile.h"
 
-enum { MAX_JSON_BYTES = 64 << 20 };
+vt_status vt_json_check_depth(const void *text, size_t size, const char *path, vt_error *err) {
+    const size_t most = vt_limits_now()->json_depth;
+    size_t depth = 0;
+    bool in_string = false;
+    for (const char *c = text, *end = c + size; c < end; c++) {
+        if (*c == '"')
+            in_string = !in_string;
+        else if (in_string)
+            c += *c == '\\'; /* and what it escapes */
+        else if ((*c == '[' || *c == '{') && ++depth > most)
+            return vt_fail(err, VT_ERR_LIMIT, "%s: nested deeper than the limit of %zu", path,
+                           most);
+        else if ((*c == ']' || *c == '}') && depth > 0)
+            depth--;
+    }
+    return VT_OK;
+}
 
 vt_status vt_json_load(json_t **out, const char *path, vt_error *err) {
     vt_mapfile file;
     *out = NULL;
     if (access(path, F_OK) != 0)
         return vt_fail(err, VT_ERR_MISSING, "%s: no such file", path);
-    vt_status status = vt_mapfile_open(&file, path, MAX_JSON_BYTES, err);
-    if (status)
+    vt_status status = vt_mapfile_open_stored(&file, path, vt_limits_now()->json_bytes, err);
+    if (!status)
+        status = vt_json_check_depth(file.data, file.size, path, err);
+    if (status) {
+        vt_mapfile_close(&file);
         return status;
+    }
     json_error_t where;
     *out = json_loadb((const char *)file.data, file.size, JSON_REJECT_DUPLICATES, &where);
     vt_mapfile_close(&file);

@@ -16,9 +16,14 @@
 
 #include "vitrine.h"
 
-/* Parses a file (at most 64 MiB). The error line names the file, line and column. The caller drops
- * the reference with json_decref. VT_ERR_MISSING when there is no such file. */
+/* Parses a file of a model's directory (vt_mapfile_open_stored). The error line names the file,
+ * line and column. The caller drops the reference with json_decref. VT_ERR_MISSING when there is no
+ * such file. */
 vt_status vt_json_load(json_t **out, const char *path, vt_error *err);
+
+/* VT_ERR_LIMIT when arrays and objects lie deeper in one another than vt_limits.json_depth; to be
+ * asked before Jansson, which recurses. */
+vt_status vt_json_check_depth(const void *text, size_t size, const char *path, vt_error *err);
 
 typedef struct vt_json_reader {
     const json_t *object; /* NULL reads as an empty object */

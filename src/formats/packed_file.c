@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/memory.h"
 #include "formats/json.h"
+#include "formats/safetensors.h"
 
 enum { VERSION = 1, MAX_NAME = 40 };
 
@@ -81,7 +82,15 @@ static vt_status parse_about(vt_packed_file *packed, const char *path, vt_error 
     const vt_tensor *about = vt_tensor_file_find(packed->file, ABOUT);
     if (!about)
         return vt_fail(err, VT_ERR_FORMAT, "%s: no %s in it: not a packed model", path, ABOUT);
-    packed->about = json_loadb(about->data, about->size, 0, NULL);
+    json_error_t where;
+    vt_status status = vt_json_check_depth(about->data, about->size, path, err);
+    if (status)
+        return status;
+    packed->about = json_loadb(about->data, about->size, JSON_REJECT_DUPLICATES, &where);
+    if (!packed->about && where.text[0] == '\0')
+        return vt_fail_memory(err, path, about->size);
+    if (!json_is_object(packed->about))
+        return vt_fail(err, VT_ERR_FORMAT, "%s: %s is not a JSON object", path, ABOUT);
     vt_json_reader r = vt_json_reader_of(packed->about, path, err);
     size_t version = vt_json_size(&r, "version", 0);
     packed->packing.kernels = vt_json_string(&r, "kernels", "");
@@ -100,8 +109,7 @@ static vt_status parse_about(vt_packed_file *packed, const char *path, vt_error 
     if (!packed->tensors || !packed->by_name)
         return vt_fail_memory(err, path, packed->count * sizeof *packed->tensors);
     for (size_t i = 0; i < packed->count; i++) {
-        vt_status status =
-            parse_tensor(&packed->tensors[i], packed, path, json_array_get(tensors, i), err);
+        status = parse_tensor(&packed->tensors[i], packed, path, json_array_get(tensors, i), err);
         if (status)
             return status;
         packed->by_name[i] = &packed->tensors[i];
@@ -115,7 +123,7 @@ vt_status vt_packed_file_open(vt_packed_file **out, const char *path, vt_error *
     vt_packed_file *packed = vt_calloc(1, sizeof *packed);
     if (!packed)
         return vt_fail_memory(err, path, sizeof *packed);
-    vt_status status = vt_tensor_file_open(&packed->file, path, err);
+    vt_status status = vt_tensor_file_open_stored(&packed->file, path, err);
     if (!status)
         status = parse_about(packed, path, err);
     if (status) {

@@ -12,11 +12,13 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/limits.h"
 #include "base/mapfile.h"
 #include "base/memory.h"
+#include "formats/json.h"
 #include "formats/safetensors.h"
 
-enum { PREFIX_BYTES = 8, MAX_HEADER_BYTES = 100000000 }; /* the reference's own limit */
+enum { PREFIX_BYTES = 8 };
 
 static const struct {
     const char *name;
@@ -154,6 +156,9 @@ static vt_status check_coverage(const vt_tensor_file *file, const char *path,
 static vt_status parse_entries(vt_tensor_file *file, const char *path, const unsigned char *data,
                                size_t data_size, vt_error *err) {
     size_t capacity = json_object_size(file->header);
+    if (capacity > vt_limits_now()->tensors)
+        return vt_fail(err, VT_ERR_LIMIT, "%s: its %zu tensors are over the limit of %zu", path,
+                       capacity, vt_limits_now()->tensors);
     file->tensors = vt_calloc(capacity, sizeof *file->tensors);
     file->by_name = vt_calloc(capacity, sizeof *file->by_name);
     if (!file->tensors || !file->by_name)
@@ -189,11 +194,18 @@ static vt_status parse_header(vt_tensor_file *file, const char *path, vt_error *
     uint64_t length = 0;
     for (size_t i = 0; i < PREFIX_BYTES; i++)
         length |= (uint64_t)bytes[i] << 8 * i;
-    if (length > MAX_HEADER_BYTES || length > size - PREFIX_BYTES)
+    if (length > size - PREFIX_BYTES)
         return vt_fail(err, VT_ERR_FORMAT,
                        "%s: header of %llu bytes announced, but the file has %zu bytes in all "
                        "(cut off, or not safetensors?)",
                        path, (unsigned long long)length, size);
+    if (length > vt_limits_now()->header_bytes)
+        return vt_fail(
+            err, VT_ERR_LIMIT, "%s: its header of %llu bytes is over the limit of %llu bytes", path,
+            (unsigned long long)length, (unsigned long long)vt_limits_now()->header_bytes);
+    vt_status status = vt_json_check_depth(bytes + PREFIX_BYTES, (size_t)length, path, err);
+    if (status)
+        return status;
     json_error_t where;
     file->header = json_loadb((const char *)bytes + PREFIX_BYTES, (size_t)length,
                               JSON_REJECT_DUPLICATES, &where);
@@ -206,12 +218,15 @@ static vt_status parse_header(vt_tensor_file *file, const char *path, vt_error *
     return parse_entries(file, path, bytes + PREFIX_BYTES + length, data_size, err);
 }
 
-vt_status vt_tensor_file_open(vt_tensor_file **out, const char *path, vt_error *err) {
+/* vt_mapfile_open or vt_mapfile_open_stored. */
+typedef vt_status (*open_fn)(vt_mapfile *out, const char *path, uint64_t max_bytes, vt_error *err);
+
+static vt_status open_file(vt_tensor_file **out, const char *path, open_fn open, vt_error *err) {
     *out = NULL;
     vt_tensor_file *file = vt_calloc(1, sizeof *file);
     if (!file)
         return vt_fail_memory(err, "a tensor file", sizeof *file);
-    vt_status status = vt_mapfile_open(&file->map, path, 0, err);
+    vt_status status = open(&file->map, path, vt_limits_now()->weights_bytes, err);
     if (!status)
         status = parse_header(file, path, err);
     if (status) {
@@ -220,6 +235,14 @@ vt_status vt_tensor_file_open(vt_tensor_file **out, const char *path, vt_error *
     }
     *out = file;
     return VT_OK;
+}
+
+vt_status vt_tensor_file_open(vt_tensor_file **out, const char *path, vt_error *err) {
+    return open_file(out, path, vt_mapfile_open, err);
+}
+
+vt_status vt_tensor_file_open_stored(vt_tensor_file **out, const char *path, vt_error *err) {
+    return open_file(out, path, vt_mapfile_open_stored, err);
 }
 
 void vt_tensor_file_close(vt_tensor_file *file) {

@@ -5,10 +5,9 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/limits.h"
 #include "base/mapfile.h"
 #include "base/memory.h"
-
-enum { MAX_LABEL_BYTES = 64 << 20 };
 
 /* Adds text[0..length) as the next label. */
 static vt_status add(vt_labels *out, const char *text, size_t length, vt_error *err) {
@@ -44,7 +43,7 @@ static vt_status parse_lines(vt_labels *out, const char *text, size_t size, vt_e
 
 static vt_status load_file(vt_labels *out, const char *path, size_t num_classes, vt_error *err) {
     vt_mapfile file;
-    vt_status status = vt_mapfile_open(&file, path, MAX_LABEL_BYTES, err);
+    vt_status status = vt_mapfile_open(&file, path, vt_limits_now()->json_bytes, err);
     if (status)
         return status;
     const char *text = (const char *)file.data;

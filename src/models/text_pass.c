@@ -8,9 +8,10 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/limits.h"
 #include "models/session.h"
 
-enum { DEFAULT_TOKENS = 512, MAX_TOKENS = 1 << 24, MAX_TEXTS = 1 << 16 };
+enum { DEFAULT_TOKENS = 512, MAX_TEXTS = 1 << 16 };
 
 /* ---- life --------------------------------------------------------------------------------------
  */
@@ -75,9 +76,11 @@ vt_status vt_text_create(vt_text_pass *out, const vt_model *model,
         .cache_tokens = options->cache_tokens,
         .rope_length = options->rope_length,
     };
-    if (out->tokens > MAX_TOKENS || out->cache_tokens > MAX_TOKENS || out->batch > MAX_TEXTS)
-        return vt_fail(err, VT_ERR_LIMIT, "%zu texts of %zu tokens are over the limit of %d, %d",
-                       out->batch, out->tokens, MAX_TEXTS, MAX_TOKENS);
+    const size_t most = vt_limits_now()->tokens;
+    if (out->tokens > most || out->cache_tokens > most || out->batch > MAX_TEXTS)
+        return vt_fail(err, VT_ERR_LIMIT,
+                       "%zu texts of %zu tokens, %zu in the cache, are over the limit of %d, %zu",
+                       out->batch, out->tokens, out->cache_tokens, MAX_TEXTS, most);
     vt_arena arena = {0};
     carve(out, &arena, model, num_threads);
     if (arena.overflow)

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/limits.h"
 #include "models/session.h"
 #include "nn/interpolate.h"
 
@@ -36,6 +37,9 @@ vt_status vt_vision_find_shape(vt_vision_shape *out, const vt_model *model,
     if (config->naflex && natural)
         out->num_patches = model->config.preprocess.max_num_patches;
     out->num_tokens = vt_config_num_prefix(config) + out->num_patches;
+    if (out->num_tokens > vt_limits_now()->tokens)
+        return vt_fail(err, VT_ERR_LIMIT, "an input of %zu tokens is over the limit of %zu",
+                       out->num_tokens, vt_limits_now()->tokens);
     out->merge = options->merge;
     out->attention = options->attention;
     if (out->attention && out->merge)

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/limits.h"
 #include "base/memory.h"
 #include "text/unicode.h"
 
@@ -14,9 +15,11 @@ static vt_status parse_id(vt_added_token *token, vt_json_reader *reader, const v
     size_t id = vt_json_size(reader, "id", SIZE_MAX);
     if (reader->status)
         return reader->status;
-    if (id >= VT_MAX_VOCAB)
-        return vt_fail(reader->err, VT_ERR_FORMAT, "%s: \"id\": is missing or out of range",
-                       reader->where);
+    if (id == SIZE_MAX)
+        return vt_fail(reader->err, VT_ERR_MISSING, "%s: \"id\": is missing", reader->where);
+    if (id >= vt_limits_now()->vocabulary)
+        return vt_fail(reader->err, VT_ERR_LIMIT, "%s: id %zu is out of range: at most %zu ids",
+                       reader->where, id, vt_limits_now()->vocabulary);
     token->id = (int32_t)id;
     int32_t known = vt_vocab_find(vocab, token->content, token->content_size);
     const char *other = vt_vocab_string(vocab, token->id, NULL);

@@ -4,8 +4,7 @@
 #include <string.h>
 
 #include "base/error.h"
-
-enum { MAX_PADDED = 1 << 24 };
+#include "base/limits.h"
 
 static bool is_left(vt_json_reader *reader) {
     static const char *const names[] = {"Right", "Left", NULL};
@@ -54,8 +53,9 @@ static vt_status parse_padding(vt_token_lengths *out, const json_t *config, cons
     out->pad_multiple = vt_json_size(&reader, "pad_to_multiple_of", 0);
     out->pad_id = (int64_t)vt_json_size(&reader, "pad_id", 0);
     out->pad_left = is_left(&reader);
-    if (out->pad_length > MAX_PADDED || out->pad_multiple > MAX_PADDED)
-        vt_config_fail(&reader, VT_ERR_LIMIT, "strategy", "pads to more than 2^24 tokens");
+    const size_t most = vt_limits_now()->tokens;
+    if (!reader.status && (out->pad_length > most || out->pad_multiple > most))
+        return vt_fail(err, VT_ERR_LIMIT, "%s: pads to more than %zu tokens", where, most);
     return reader.status;
 }
 

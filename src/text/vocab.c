@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/limits.h"
 #include "base/memory.h"
 
 /* FNV-1a, which can be continued byte by byte. */
@@ -83,9 +84,13 @@ vt_status vt_vocab_add(vt_vocab *vocab, const char *token, size_t size, int64_t 
     if (size > VT_MAX_TOKEN_BYTES)
         return vt_fail(err, VT_ERR_LIMIT, "%s: a token of %zu bytes; at most %d are read", where,
                        size, VT_MAX_TOKEN_BYTES);
-    if (id < 0 || id >= VT_MAX_VOCAB)
+    if (id < 0)
         return vt_fail(err, VT_ERR_FORMAT, "%s: \"%.*s\": id %lld is out of range", where,
                        (int)(size < 64 ? size : 64), token, (long long)id);
+    if ((uint64_t)id >= vt_limits_now()->vocabulary)
+        return vt_fail(err, VT_ERR_LIMIT, "%s: \"%.*s\": id %lld is out of range: at most %zu ids",
+                       where, (int)(size < 64 ? size : 64), token, (long long)id,
+                       vt_limits_now()->vocabulary);
     if (vt_vocab_string(vocab, id, NULL))
         return vt_fail(err, VT_ERR_FORMAT, "%s: \"%.*s\": id %lld is taken by \"%.64s\"", where,
                        (int)(size < 64 ? size : 64), token, (long long)id,

@@ -9,7 +9,7 @@
 #include "text/buffer.h"
 
 /* Longer tokens are refused: with this bound, longest-match searches are linear in the text. */
-enum { VT_MAX_TOKEN_BYTES = 4096, VT_MAX_VOCAB = 1 << 24 };
+enum { VT_MAX_TOKEN_BYTES = 4096 };
 
 typedef struct vt_vocab_slot {
     uint32_t hash;
