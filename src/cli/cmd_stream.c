@@ -269,7 +269,8 @@ const command stream_command = {
         "summary follows on standard error; Ctrl-C ends the stream.",
     .groups = (const option_group *const[]){&stream_options, &view_options, &result_options,
                                             &speed_options, &model_options, &general_options, NULL},
-    .examples = "  ffmpeg -v error -i video.mp4 -pix_fmt yuv420p -f yuv4mpegpipe - |\n"
+    .examples = "  vitrine stream video.y4m | jq -r '.predictions[0].label'\n"
+                "  ffmpeg -v error -i video.mp4 -pix_fmt yuv420p -f yuv4mpegpipe - |\n"
                 "      vitrine stream --drop none -\n"
                 "  v4l2-ctl --set-fmt-video=width=1280,height=720,pixelformat=MJPG \\\n"
                 "      --stream-mmap --stream-to=- | vitrine stream -k1 --smooth 0.2 -\n"

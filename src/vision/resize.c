@@ -358,6 +358,7 @@ static const uint8_t *find_rows(const vt_resize_pass *pass, size_t first, size_t
     const vt_rows *rows = pass->rows;
     const size_t bytes = strip_stride(plan);
     *stride = bytes;
+    memset(pass->strip + count * bytes, 0, VT_RESIZE_SLACK); /* read, and weighed with zero */
     if (!rows->pixels) {
         rows->read(rows->user, pass->strip, bytes, first, count, plan->left, plan->width);
         return pass->strip;
