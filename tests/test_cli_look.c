@@ -424,6 +424,23 @@ static void test_grid(void **state) {
     vt_image_free(&image);
 }
 
+/* Names are drawn as they are written: gnuplot would run what stands between backquotes. */
+static void test_names_are_not_run(void **state) {
+    (void)state;
+    static const char *const names[] = {"`touch ran`.ppm", "it's \"\\n\".ppm"};
+    if (!has_gnuplot())
+        return;
+    for (size_t i = 0; i < 2; i++)
+        copy_file("red.ppm", names[i]);
+    command_run(&ran, NULL, "similar", "-m", "model", "red.ppm", names[0], names[1],
+                "--grid=names.png", NULL);
+    assert_int_equal(ran.code, 0);
+    assert_int_equal(access("names.png", F_OK), 0);
+    assert_int_equal(access("ran", F_OK), -1);
+    for (size_t i = 0; i < 2; i++)
+        unlink(names[i]);
+}
+
 /* ---- cluster -----------------------------------------------------------------------------------
  */
 
@@ -584,6 +601,7 @@ int main(void) {
         cmocka_unit_test(test_similar_leaves_out),
         cmocka_unit_test(test_similar_usage),
         cmocka_unit_test(test_grid),
+        cmocka_unit_test(test_names_are_not_run),
         cmocka_unit_test(test_cluster),
         cmocka_unit_test(test_cluster_extremes),
         cmocka_unit_test(test_links),

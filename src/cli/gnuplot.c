@@ -71,13 +71,15 @@ int gnuplot_draw_end(gnuplot *g, const char *path) {
     return EXIT_SOME_FAILED;
 }
 
+/* Single quotes: between double ones gnuplot runs what stands in `backquotes`, and names come from
+ * anywhere. */
 void gnuplot_text(FILE *script, const char *text) {
-    putc('"', script);
+    putc('\'', script);
     for (; *text; text++)
         if ((unsigned char)*text >= ' ') {
-            if (*text == '"' || *text == '\\')
-                putc('\\', script);
+            if (*text == '\'')
+                putc('\'', script);
             putc(*text, script);
         }
-    putc('"', script);
+    putc('\'', script);
 }

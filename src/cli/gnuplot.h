@@ -26,7 +26,7 @@ bool gnuplot_finish(gnuplot *g);
 gnuplot gnuplot_draw(const char *path);
 int gnuplot_draw_end(gnuplot *g, const char *path);
 
-/* A text between double quotes, as gnuplot reads it, without its mark-up. */
+/* A text between quotes, as gnuplot reads it: nothing in it is run or taken for mark-up. */
 void gnuplot_text(FILE *script, const char *text);
 
 #endif
