@@ -90,7 +90,8 @@ void vt_utf8_repair(vt_bytes *out, const char *text, size_t size) {
         i += bad;
         good = i;
     }
-    vt_bytes_append(out, text + good, size - good);
+    if (good < size) /* no text may be NULL */
+        vt_bytes_append(out, text + good, size - good);
 }
 
 void vt_bytes_append_char(vt_bytes *out, int32_t character) {
