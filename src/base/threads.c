@@ -26,9 +26,9 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/memory.h"
 
@@ -87,22 +87,16 @@ static void pause_briefly(void) {
 #endif
 }
 
-static uint64_t now_ns(void) {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
-
 /* Spins until `ready` or for SPIN_NS, whichever comes first. */
 static void spin(vt_pool *pool, bool (*ready)(vt_pool *)) {
-    uint64_t start = now_ns();
+    uint64_t start = vt_clock_ns();
     do {
         for (int i = 0; i < SPINS_PER_CLOCK; i++) {
             if (ready(pool))
                 return;
             pause_briefly();
         }
-    } while (now_ns() - start < SPIN_NS);
+    } while (vt_clock_ns() - start < SPIN_NS);
 }
 
 static bool has_work(vt_pool *pool) {

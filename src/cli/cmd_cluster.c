@@ -256,13 +256,7 @@ static const option result_rows[] = {
     {0},
 };
 
-static const option input_rows[] = {
-    OPTION_FILES_FROM,     OPTION_NULL,    OPTION_SIZE, OPTION_BATCH,
-    OPTION_SHRINK_ON_LOAD, OPTION_THREADS, {0},
-};
-
 static const option_group result_options = {"Results", result_rows};
-static const option_group input_options = {"Input and speed", input_rows};
 
 const command cluster_command = {
     .name = "cluster",
@@ -272,7 +266,7 @@ const command cluster_command = {
              "group, the largest first, and how far from its centre (1 - cosine): the first of a "
              "group stands for it, the last fit it least. No picture is touched; --link makes "
              "folders of links to look through.",
-    .groups = (const option_group *const[]){&result_options, &input_options, &model_options,
+    .groups = (const option_group *const[]){&result_options, &many_pictures_options, &model_options,
                                             &picture_options, &general_options, NULL},
     .examples = "  vitrine cluster album -k 12\n"
                 "  vitrine cluster album -k 12 --duplicates 0.98 --format csv > groups.csv\n"

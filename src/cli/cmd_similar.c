@@ -201,13 +201,7 @@ static const option result_rows[] = {
     {0},
 };
 
-static const option input_rows[] = {
-    OPTION_FILES_FROM,     OPTION_NULL,    OPTION_SIZE, OPTION_BATCH,
-    OPTION_SHRINK_ON_LOAD, OPTION_THREADS, {0},
-};
-
 static const option_group result_options = {"Results", result_rows};
-static const option_group input_options = {"Input and speed", input_rows};
 
 const command similar_command = {
     .name = "similar",
@@ -217,7 +211,7 @@ const command similar_command = {
              "the nearest with the cosine of their vectors: 1 for the same picture, less the less "
              "they are alike. What counts as alike is the model's to say: one trained to tell "
              "breeds of dogs apart sees other things than one trained on drawings.",
-    .groups = (const option_group *const[]){&result_options, &input_options, &model_options,
+    .groups = (const option_group *const[]){&result_options, &many_pictures_options, &model_options,
                                             &picture_options, &general_options, NULL},
     .examples = "  vitrine similar cat.jpg album\n"
                 "  vitrine similar cat.jpg album -k 20 --grid cats.png\n"

@@ -306,14 +306,8 @@ static const option result_rows[] = {
     {0},
 };
 
-static const option input_rows[] = {
-    OPTION_FILES_FROM,     OPTION_NULL,    OPTION_SIZE, OPTION_BATCH,
-    OPTION_SHRINK_ON_LOAD, OPTION_THREADS, {0},
-};
-
 static const option_group label_options = {"Labels", label_rows};
 static const option_group result_options = {"Results", result_rows};
-static const option_group input_options = {"Input and speed", input_rows};
 
 const command zeroshot_command = {
     .name = "zeroshot",
@@ -326,7 +320,7 @@ const command zeroshot_command = {
              "a softmax over the labels, or a sigmoid each where the model was trained so. A saved "
              "set of "
              "labels needs no text tower the next time.",
-    .groups = (const option_group *const[]){&label_options, &result_options, &input_options,
+    .groups = (const option_group *const[]){&label_options, &result_options, &many_pictures_options,
                                             &text_model_options, &picture_options, &general_options,
                                             NULL},
     .examples = "  vitrine zeroshot -m CLIP --labels 'cat,dog,rocket' cat.png\n"

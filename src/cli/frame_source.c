@@ -73,6 +73,11 @@ static bool is_yuv(vt_pixel_format format) {
            format == VT_PIXEL_UYVY;
 }
 
+/* The name of the kind of frames: "nv12". */
+static const char *source_format(const frame_source *source) {
+    return source->is_y4m ? stream_format_y4m : vt_pixel_format_name(source->kind.format);
+}
+
 /* Options that the kind of frames has no use for would otherwise be obeyed only seemingly. */
 static int check_options(const frame_source *source, const settings *s, const char *command) {
     const char *name = source_format(source);
@@ -160,10 +165,6 @@ int source_begin(frame_source *source, int file, int stop, const settings *s, co
     }
     code = check_options(source, s, command);
     return code == EXIT_DONE ? check_size(source, subject) : code;
-}
-
-const char *source_format(const frame_source *source) {
-    return source->is_y4m ? stream_format_y4m : vt_pixel_format_name(source->kind.format);
 }
 
 /* ---- frames -------------------------------------------------------------------------------- */

@@ -42,7 +42,4 @@ source_status source_next(frame_source *source, frame_buffer *out);
 /* What is wrong with a stream that ends before its first frame. */
 extern const char source_no_frame[];
 
-/* The name of the kind of frames: "nv12". */
-const char *source_format(const frame_source *source);
-
 #endif

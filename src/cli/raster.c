@@ -6,7 +6,7 @@
 
 #include "diagnose.h"
 
-raster raster_make(size_t width, size_t height) {
+static raster raster_make(size_t width, size_t height) {
     return (raster){width, height, allocate(3 * width * height, 1)};
 }
 

@@ -16,7 +16,6 @@ typedef struct raster {
     uint8_t *pixels; /* [height][width][3] */
 } raster;
 
-raster raster_make(size_t width, size_t height);
 void raster_free(raster *r);
 
 /* Resizes in[in_height][in_width][channels] by convolution with Keys' cubic (1981, a = -1/2),

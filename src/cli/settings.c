@@ -257,4 +257,11 @@ static const option general_rows[] = {
 const option_group model_options = {"Model", model_rows};
 const option_group text_model_options = {"Model", text_model_rows};
 const option_group picture_options = {"Pictures", picture_rows};
+
+static const option many_pictures_rows[] = {
+    OPTION_FILES_FROM,     OPTION_NULL,    OPTION_SIZE, OPTION_BATCH,
+    OPTION_SHRINK_ON_LOAD, OPTION_THREADS, {0},
+};
+
+const option_group many_pictures_options = {"Input and speed", many_pictures_rows};
 const option_group general_options = {"General", general_rows};

@@ -112,7 +112,8 @@ typedef struct settings {
 } settings;
 
 /* The tables that commands list in their `groups`. */
-extern const option_group model_options, text_model_options, picture_options, general_options;
+extern const option_group model_options, text_model_options, picture_options, many_pictures_options,
+    general_options;
 
 /* A number, and where it ends: false unless digits alone, and no more than INT_MAX. */
 bool parse_digits(const char *text, const char **end, size_t *number);

@@ -6,17 +6,15 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/options.h"
 #include "formats/image.h"
 #include "models/session.h"
 
 static double now_ms(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return 1e3 * (double)t.tv_sec + 1e-6 * (double)t.tv_nsec;
+    return 1e-6 * (double)vt_clock_ns();
 }
 
 /* ---- memory ------------------------------------------------------------------------------- */

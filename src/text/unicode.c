@@ -90,7 +90,7 @@ void vt_utf8_repair(vt_bytes *out, const char *text, size_t size) {
         i += bad;
         good = i;
     }
-    if (good < size) /* no text may be NULL */
+    if (good < size) /* of no bytes `text` may be NULL */
         vt_bytes_append(out, text + good, size - good);
 }
 
