@@ -89,6 +89,8 @@ static vt_status read_config(vt_model *model, const vt_model_options *options, v
         config->text.eos_token = vt_hub_eos_token(vt_checkpoint_config(model->checkpoint));
     if (!status)
         status = model->family->configure(config, model->checkpoint, err);
+    if (status && err)
+        status = err->code; /* readers of a file's sections share it: the last to fail wrote it */
     if (!status && options->rope_scaling)
         status = override_rope(&config->text, options->rope_scaling, err);
     config->vision.run_patch_size =

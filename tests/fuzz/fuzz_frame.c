@@ -44,7 +44,7 @@ static void spoil(vt_frame *frame, fuzz_input *input) {
         frame->planes[0] = NULL;
         break;
     case 1:
-        frame->strides[0] = frame->strides[0] > 1 ? 1 : SIZE_MAX;
+        frame->strides[0] = 1;
         frame->width += 2;
         break;
     case 2:
