@@ -17,6 +17,7 @@ typedef struct png_reader {
     const uint8_t *bytes;
     size_t size, used;
     const vt_image_options *options;
+    bool in_chunks; /* what surrounds the pixels is read */
     bool out_of_memory;
     vt_status status;
     vt_error *err;
@@ -24,8 +25,17 @@ typedef struct png_reader {
     png_infop info;
 } png_reader;
 
+/* libpng believes the length that an eXIf chunk says it has. No chunk is longer than the file, or
+ * than libpng's own limit when it is compressed. */
+static bool is_believed(const png_reader *reader, size_t size) {
+    enum { MOST_OF_A_CHUNK = 8000000 };
+    return !reader->in_chunks || size <= MOST_OF_A_CHUNK || size <= reader->size;
+}
+
 static png_voidp gate_malloc(png_structp png, png_alloc_size_t size) {
     png_reader *reader = png_get_mem_ptr(png);
+    if (!is_believed(reader, size))
+        return NULL;
     void *memory = vt_malloc(size, 1);
     if (!memory)
         reader->out_of_memory = true;
@@ -94,7 +104,9 @@ static vt_status read_picture(png_reader *reader) {
 
     png_set_read_fn(png, reader, read_bytes);
     png_set_user_limits(png, PNG_UINT_31_MAX, PNG_UINT_31_MAX); /* ours is on the area */
+    reader->in_chunks = true;
     png_read_info(png, info);
+    reader->in_chunks = false;
     const size_t channels = set_transforms(png, info);
     const int passes = png_set_interlace_handling(png);
     const vt_status status =
@@ -110,6 +122,7 @@ static vt_status read_picture(png_reader *reader) {
     for (int pass = 0; pass < passes; pass++)
         for (size_t y = 0; y < raster->height; y++)
             png_read_row(png, raster->pixels + y * stride, NULL);
+    reader->in_chunks = true;
     png_read_end(png, info); /* a cut file ends here, and eXIf may follow the pixels */
     raster->orientation = orientation(png, info);
     return VT_OK;
