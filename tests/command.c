@@ -26,16 +26,29 @@ enum { MOST_ARGUMENTS = 40 };
 /* Nothing of the caller's terminal, language or settings reaches the command: of the environment
  * these alone, and of the caller's own no more than the first two. */
 static const char *const passed_on[] = {
-    "ASAN_OPTIONS",   "VITRINE_GNUPLOT",
-    "VITRINE_MODEL",  "VITRINE_THREADS",
-    "HOME",           "XDG_CACHE_HOME",
-    "HF_HOME",        "HF_HUB_CACHE",
-    "HF_ENDPOINT",    "HF_TOKEN",
-    "HF_TOKEN_PATH",  "HF_HUB_DOWNLOAD_TIMEOUT",
-    "HF_HUB_OFFLINE", "HF_HUB_DISABLE_SYMLINKS",
+    "ASAN_OPTIONS",
+    "VITRINE_GNUPLOT",
+    "VITRINE_MODEL",
+    "VITRINE_THREADS",
+    "HOME",
+    "XDG_CACHE_HOME",
+    "HF_HOME",
+    "HF_HUB_CACHE",
+    "HF_ENDPOINT",
+    "HF_TOKEN",
+    "HF_TOKEN_PATH",
+    "HF_HUB_DOWNLOAD_TIMEOUT",
+    "HF_HUB_OFFLINE",
+    "HF_HUB_DISABLE_SYMLINKS",
     "http_proxy",
+    "LD_PRELOAD",
+    "VT_FAIL_ALLOCATION",
+    "VT_COUNT_TO",
+    "VT_CUT_MAPPED",
 };
 enum { NUM_PASSED_ON = sizeof passed_on / sizeof *passed_on, FIRST_OWN = 2 };
+
+const char *command_path = VT_COMMAND;
 
 static char workspace[] = "/tmp/vitrine-cli-XXXXXX";
 
@@ -149,7 +162,7 @@ char *command_draw(char **argv, const char *type) {
     posix_spawn_file_actions_init(&files);
     posix_spawn_file_actions_addopen(&files, 1, "/dev/null", O_WRONLY, 0);
     posix_spawn_file_actions_addopen(&files, 2, ptsname(screen), O_RDWR | O_NOCTTY, 0);
-    assert_int_equal(posix_spawn(&child, VT_COMMAND, &files, NULL, argv, environment.items), 0);
+    assert_int_equal(posix_spawn(&child, command_path, &files, NULL, argv, environment.items), 0);
     posix_spawn_file_actions_destroy(&files);
     for (ssize_t got; (got = read(screen, drawn + used, MOST - 1 - used)) > 0;)
         used += (size_t)got; /* ends with EIO once the child has closed its side */
@@ -163,11 +176,11 @@ static int wait_for(pid_t child) {
     int status = 0;
     while (waitpid(child, &status, 0) < 0)
         assert_int_equal(errno, EINTR);
-    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+    return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
 static void spawn(command_result *ran, char **argv, const char *in, const char *out) {
-    ran->code = wait_for(start(VT_COMMAND, argv, in, out, ".stderr"));
+    ran->code = wait_for(start(command_path, argv, in, out, ".stderr"));
 }
 
 static void collect(char *argv[MOST_ARGUMENTS], va_list arguments) {
@@ -211,6 +224,13 @@ void command_run_program(command_result *ran, const char *program, ...) {
     ran->err = read_text_file(".stderr");
 }
 
+void command_run_list(command_result *ran, const char *const *argv) {
+    command_free(ran);
+    spawn(ran, (char **)(uintptr_t)argv, "/dev/null", ".stdout");
+    ran->out = read_text_file(".stdout");
+    ran->err = read_text_file(".stderr");
+}
+
 void command_interrupt(command_result *ran, int number, bool (*ready)(void), ...) {
     char *argv[MOST_ARGUMENTS];
     va_list arguments;
@@ -218,7 +238,7 @@ void command_interrupt(command_result *ran, int number, bool (*ready)(void), ...
     collect(argv, arguments);
     va_end(arguments);
     command_free(ran);
-    pid_t child = start(VT_COMMAND, argv, "/dev/null", ".stdout", ".stderr");
+    pid_t child = start(command_path, argv, "/dev/null", ".stdout", ".stderr");
     while (!ready() && waitpid(child, NULL, WNOHANG) == 0)
         nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
     kill(child, number);
@@ -227,13 +247,17 @@ void command_interrupt(command_result *ran, int number, bool (*ready)(void), ...
     ran->err = read_text_file(".stderr");
 }
 
+pid_t command_start_list(const char *const *argv, const char *out, const char *err) {
+    return start(command_path, (char **)(uintptr_t)argv, "/dev/null", out, err);
+}
+
 pid_t command_start(const char *out, const char *err, ...) {
     char *argv[MOST_ARGUMENTS];
     va_list arguments;
     va_start(arguments, err);
     collect(argv, arguments);
     va_end(arguments);
-    return start(VT_COMMAND, argv, "/dev/null", out, err);
+    return start(command_path, argv, "/dev/null", out, err);
 }
 
 void command_wait(command_result *ran, pid_t child, const char *out, const char *err) {
@@ -272,7 +296,7 @@ void command_open(command_process *p, const char *onto, ...) {
     else
         posix_spawn_file_actions_adddup2(&files, out[1], 1);
     *p = (command_process){
-        .id = start_with(VT_COMMAND, argv, &files, ".stderr"), .in = in[1], .out = out[0]};
+        .id = start_with(command_path, argv, &files, ".stderr"), .in = in[1], .out = out[0]};
     close(in[0]);
     close(out[1]);
 }

@@ -13,9 +13,12 @@
 #include <sys/types.h>
 
 typedef struct command_result {
-    int code;        /* -1: ended by a signal */
+    int code;        /* 128 and more: ended by that signal, as a shell has it */
     char *out, *err; /* freed by the next run with this result, or command_free */
 } command_result;
+
+/* What is run: the command of this build, unless a test has another. */
+extern const char *command_path;
 
 /* cmocka group set-up and tear-down: makes an empty folder, goes there, and removes it. In it lie
  * links: `model` (the golden timm_vit_token, ten classes without names), `bundled` (the bundled
@@ -26,6 +29,9 @@ int command_cleanup(void **state);
 /* Runs `vitrine ARGUMENTS…` (the last one NULL); `input` (may be NULL) is its standard input. */
 void command_run(command_result *ran, const char *input, ...);
 
+/* The same, of a list that begins with "vitrine" and ends with NULL. */
+void command_run_list(command_result *ran, const char *const *argv);
+
 /* The same, with standard output going to the file `path`. */
 void command_run_to(command_result *ran, const char *path, ...);
 
@@ -34,6 +40,7 @@ void command_interrupt(command_result *ran, int number, bool (*ready)(void), ...
 
 /* Starts the command and lets it run; then waits for its end. Its output goes to those files. */
 pid_t command_start(const char *out, const char *err, ...);
+pid_t command_start_list(const char *const *argv, const char *out, const char *err);
 void command_wait(command_result *ran, pid_t child, const char *out, const char *err);
 
 /* Runs the command with a terminal of that type as its standard error, which must succeed, and

@@ -262,12 +262,33 @@ static void test_pair_model(void **state) {
     assert_non_null(strstr(ran.out, "\nimage_embeds F32  1 x 32\n"));
 }
 
+/* What is no number is told (code 1), and the stages are written: they show where it begins. */
+static void test_odd_pixels(void **state) {
+    static float pixels[3 * 48 * 48];
+    const vt_tensor tensor = {"pixels", VT_DTYPE_F32, 4, {1, 3, 48, 48}, pixels, sizeof pixels};
+    vt_tensor_file *file;
+    vt_error err = {0};
+    (void)state;
+    pixels[100] = NAN;
+    assert_int_equal(vt_tensor_file_write("odd.safetensors", &tensor, 1, &err), VT_OK);
+    command_run(&ran, NULL, "dump", "-m", "model", "--input=odd.safetensors",
+                "--output=stages.safetensors", NULL);
+    assert_int_equal(ran.code, 1);
+    assert_non_null(
+        strstr(ran.err, "vitrine: odd.safetensors: the model's logits of input 0 is NaN"));
+    assert_int_equal(vt_tensor_file_open(&file, "stages.safetensors", &err), VT_OK);
+    assert_non_null(vt_tensor_file_find(file, "logits"));
+    vt_tensor_file_close(file);
+    command_run(&ran, NULL, "classify", "-m", "model", "--check-finite", "cat.png", NULL);
+    assert_ran(&ran, 0, NULL, "");
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_golden),       cmocka_unit_test(test_listing_and_blocks),
         cmocka_unit_test(test_picture),      cmocka_unit_test(test_bad_inputs),
         cmocka_unit_test(test_pair_model),   cmocka_unit_test(test_inspect_json),
-        cmocka_unit_test(test_inspect_text),
+        cmocka_unit_test(test_inspect_text), cmocka_unit_test(test_odd_pixels),
     };
     int failed = cmocka_run_group_tests(tests, command_workspace, command_cleanup);
     command_free(&ran);

@@ -33,9 +33,10 @@ static ssize_t read_some(int fd, unsigned char *bytes, size_t size) {
     return count;
 }
 
-/* A file whose size is not known beforehand: pipes, devices, and all of /proc. */
-static vt_status read_to_end(vt_mapfile *out, int fd, const char *path, uint64_t max_bytes,
-                             vt_error *err) {
+/* To its end, wherever that is: pipes, devices and all of /proc say nothing of their size, and
+ * others may change it. `expected` bytes are asked for at first, and one more to meet the end. */
+static vt_status read_to_end(vt_mapfile *out, int fd, const char *path, size_t expected,
+                             uint64_t max_bytes, vt_error *err) {
     unsigned char *bytes = NULL;
     size_t used = 0, capacity = 0;
     vt_status status = VT_OK;
@@ -43,7 +44,7 @@ static vt_status read_to_end(vt_mapfile *out, int fd, const char *path, uint64_t
         if (used == capacity) {
             size_t grown;
             if (!capacity)
-                grown = FIRST_CAPACITY;
+                grown = expected ? expected + 1 : FIRST_CAPACITY;
             else if (!vt_mul_size(capacity, 2, &grown))
                 grown = SIZE_MAX;
             unsigned char *moved = vt_realloc(bytes, used, grown, 1);
@@ -75,8 +76,6 @@ static vt_status read_to_end(vt_mapfile *out, int fd, const char *path, uint64_t
 
 static vt_status map_regular(vt_mapfile *out, int fd, const char *path, uint64_t size,
                              vt_error *err) {
-    if (size > SIZE_MAX)
-        return fail_limit(err, path, SIZE_MAX);
     void *data = mmap(NULL, (size_t)size, PROT_READ, MAP_PRIVATE, fd, 0);
     if (data == MAP_FAILED)
         return fail_errno(err, path, errno);
@@ -85,36 +84,48 @@ static vt_status map_regular(vt_mapfile *out, int fd, const char *path, uint64_t
 }
 
 /* Standard input is always read: the part before its offset may be another program's. */
-static vt_status open_descriptor(vt_mapfile *out, int fd, bool is_stdin, const char *path,
+static vt_status open_descriptor(vt_mapfile *out, int fd, bool map, const char *path,
                                  uint64_t max_bytes, vt_error *err) {
     struct stat about;
     if (fstat(fd, &about))
         return fail_errno(err, path, errno);
     if (S_ISDIR(about.st_mode))
         return fail_errno(err, path, EISDIR);
-    if (is_stdin || !S_ISREG(about.st_mode) || about.st_size <= 0)
-        return read_to_end(out, fd, path, max_bytes, err);
+    if (!S_ISREG(about.st_mode) || about.st_size <= 0)
+        return read_to_end(out, fd, path, 0, max_bytes, err);
     const uint64_t size = (uint64_t)about.st_size;
     if (max_bytes && size > max_bytes)
         return fail_limit(err, path, max_bytes);
-    return map_regular(out, fd, path, size, err);
+    if (size >= SIZE_MAX)
+        return fail_limit(err, path, SIZE_MAX - 1);
+    return map ? map_regular(out, fd, path, size, err)
+               : read_to_end(out, fd, path, (size_t)size, max_bytes, err);
 }
 
-vt_status vt_mapfile_open(vt_mapfile *out, const char *path, uint64_t max_bytes, vt_error *err) {
+static vt_status open_path(vt_mapfile *out, const char *path, bool map, uint64_t max_bytes,
+                           vt_error *err) {
     *out = (vt_mapfile){0};
     if (strcmp(path, "-") == 0)
-        return open_descriptor(out, STDIN_FILENO, true, "standard input", max_bytes, err);
+        return open_descriptor(out, STDIN_FILENO, false, "standard input", max_bytes, err);
     const int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
         return fail_errno(err, path, errno);
-    const vt_status status = open_descriptor(out, fd, false, path, max_bytes, err);
+    const vt_status status = open_descriptor(out, fd, map, path, max_bytes, err);
     close(fd); /* a mapping outlives its descriptor */
     return status;
 }
 
+vt_status vt_mapfile_open(vt_mapfile *out, const char *path, uint64_t max_bytes, vt_error *err) {
+    return open_path(out, path, true, max_bytes, err);
+}
+
+vt_status vt_mapfile_read(vt_mapfile *out, const char *path, uint64_t max_bytes, vt_error *err) {
+    return open_path(out, path, false, max_bytes, err);
+}
+
 /* Without O_NONBLOCK, opening a pipe that nobody writes to would wait. */
-vt_status vt_mapfile_open_stored(vt_mapfile *out, const char *path, uint64_t max_bytes,
-                                 vt_error *err) {
+static vt_status open_stored(vt_mapfile *out, const char *path, bool map, uint64_t max_bytes,
+                             vt_error *err) {
     struct stat about;
     *out = (vt_mapfile){0};
     vt_status status = vt_limits_check_link(path, err);
@@ -126,9 +137,19 @@ vt_status vt_mapfile_open_stored(vt_mapfile *out, const char *path, uint64_t max
     if (fstat(fd, &about) == 0 && !S_ISREG(about.st_mode) && !S_ISDIR(about.st_mode))
         status = vt_fail(err, VT_ERR_IO, "%s: not a regular file", path);
     else
-        status = open_descriptor(out, fd, false, path, max_bytes, err);
+        status = open_descriptor(out, fd, map, path, max_bytes, err);
     close(fd);
     return status;
+}
+
+vt_status vt_mapfile_open_stored(vt_mapfile *out, const char *path, uint64_t max_bytes,
+                                 vt_error *err) {
+    return open_stored(out, path, true, max_bytes, err);
+}
+
+vt_status vt_mapfile_read_stored(vt_mapfile *out, const char *path, uint64_t max_bytes,
+                                 vt_error *err) {
+    return open_stored(out, path, false, max_bytes, err);
 }
 
 void vt_mapfile_release(const vt_mapfile *file, const void *data, size_t size) {

@@ -24,9 +24,16 @@ typedef struct vt_mapfile {
  * The message names the path. On failure *out is zero. */
 vt_status vt_mapfile_open(vt_mapfile *out, const char *path, uint64_t max_bytes, vt_error *err);
 
-/* The same for a file that a model's directory has: a pipe or a device there, which would be waited
+/* The same, always read: a file that is mapped and then cut short ends the process (SIGBUS) where
+ * its pages are looked at. For what is small, or written by others as it is read: pictures, JSON.
+ */
+vt_status vt_mapfile_read(vt_mapfile *out, const char *path, uint64_t max_bytes, vt_error *err);
+
+/* Both for a file that a model's directory has: a pipe or a device there, which would be waited
  * for or read without end, is VT_ERR_IO, and so is what vt_limits_check_link refuses. */
 vt_status vt_mapfile_open_stored(vt_mapfile *out, const char *path, uint64_t max_bytes,
+                                 vt_error *err);
+vt_status vt_mapfile_read_stored(vt_mapfile *out, const char *path, uint64_t max_bytes,
                                  vt_error *err);
 
 /* Bytes [data, data + size) of the file will not be needed soon: their pages, as far as they are

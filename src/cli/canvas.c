@@ -1,11 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "canvas.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "diagnose.h"
 #include "gnuplot.h"
@@ -56,13 +54,11 @@ void canvas_text(canvas *c, size_t x, size_t y, canvas_align align, const char *
     *add_item(c) = (canvas_item){.x = x, .y = y, .text = shorten(text, most), .align = align};
 }
 
-static void put_page(FILE *out, const canvas *c, const char *path, bool svg) {
+static void put_page(FILE *out, const canvas *c, bool svg) {
     fprintf(out, "set terminal %s size %zu,%zu font \"sans,10\" background \"#ffffff\"\n",
             svg ? "svg" : "pngcairo", c->width, c->height);
-    fprintf(out, "set output ");
-    gnuplot_text(out, path);
     fprintf(out,
-            "\nset lmargin at screen 0\nset rmargin at screen 1\nset tmargin at screen 1\n"
+            "set lmargin at screen 0\nset rmargin at screen 1\nset tmargin at screen 1\n"
             "set bmargin at screen 0\nunset border\nunset xtics\nunset ytics\nunset key\n"
             "set xrange [0:%zu]\nset yrange [%zu:0]\n",
             c->width, c->height);
@@ -116,43 +112,18 @@ static void put_pictures(FILE *out, const canvas *c) {
         if (picture->pixels)
             fwrite(picture->pixels, 3 * picture->width, picture->height, out);
     }
-    fprintf(out, "unset output\n");
 }
 
-/* gnuplot does not say why it can't write. */
-static bool can_write(const char *path, const char *temporary) {
-    FILE *file = fopen(temporary, "wb");
-    if (file && fclose(file) == 0)
-        return true;
-    complain(path, strerror(errno));
-    return false;
-}
-
-static int draw(const canvas *c, const char *path, const char *temporary) {
-    if (!can_write(path, temporary))
+int canvas_write(const canvas *c, const char *path) {
+    gnuplot g;
+    if (!gnuplot_draw(&g, path))
         return EXIT_SOME_FAILED;
-    gnuplot g = gnuplot_draw(path);
-    if (!g.script)
-        return EXIT_SOME_FAILED;
-    put_page(g.script, c, temporary, path_ends_with(path, ".svg"));
+    put_page(g.script, c, path_ends_with(path, ".svg"));
     put_texts(g.script, c);
     if (c->bar.label)
         put_bar(g.script, c);
     put_pictures(g.script, c);
-    return gnuplot_draw_end(&g, path);
-}
-
-int canvas_write(const canvas *c, const char *path) {
-    char *temporary = text_format("%s.%ld.tmp", path, (long)getpid());
-    int code = draw(c, path, temporary);
-    if (code == EXIT_DONE && rename(temporary, path) != 0) {
-        complain(path, strerror(errno));
-        code = EXIT_SOME_FAILED;
-    }
-    if (code != EXIT_DONE)
-        unlink(temporary);
-    free(temporary);
-    return code;
+    return gnuplot_draw_end(&g);
 }
 
 void canvas_free(canvas *c) {

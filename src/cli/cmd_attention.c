@@ -12,6 +12,7 @@
 #include "command.h"
 #include "json.h"
 #include "model.h"
+#include "outfile.h"
 #include "palette.h"
 #include "paths.h"
 #include "text.h"
@@ -187,17 +188,13 @@ static int draw(const work *w, const char *path) {
  */
 
 static int write_npy(const work *w, const char *path) {
-    vt_error err = {0};
     const vt_tensor tensor = {.name = "map",
                               .dtype = VT_DTYPE_F32,
                               .ndim = 2,
                               .shape = {w->map.rows, w->map.columns},
                               .data = w->map.values,
                               .size = w->map.rows * w->map.columns * sizeof(float)};
-    if (vt_npy_write(path, &tensor, &err) == VT_OK)
-        return EXIT_DONE;
-    complain(path, err.message);
-    return EXIT_SOME_FAILED;
+    return outfile_write_npy(path, &tensor);
 }
 
 static void print_json(const work *w) {

@@ -7,6 +7,7 @@
 
 #include "command.h"
 #include "model.h"
+#include "outfile.h"
 #include "text.h"
 
 /* The inputs, and copies of the stages as the session hands them out. */
@@ -14,6 +15,7 @@ typedef struct stages {
     vt_tensor *tensors; /* each owns its name and data */
     size_t count, capacity;
     bool all_blocks;
+    bool odd; /* results were not finite */
 } stages;
 
 static void stages_add(stages *list, const vt_tensor *tensor) {
@@ -35,6 +37,15 @@ static void stages_free(stages *list) {
         free((void *)list->tensors[i].data);
     }
     free(list->tensors);
+}
+
+/* Where results are not finite, the stages are written all the same: they show where that begins.
+ */
+static int pass_ended(stages *list, const char *input, vt_status status, const vt_error *err) {
+    if (status)
+        complain(input, err->message);
+    list->odd |= status == VT_ERR_NOT_FINITE;
+    return status && status != VT_ERR_NOT_FINITE ? EXIT_SOME_FAILED : EXIT_DONE;
 }
 
 static void keep_stage(void *user, const vt_tensor *stage) {
@@ -124,9 +135,7 @@ static int dump_ids(stages *list, const vt_model *model, const vt_tensor_file *f
         vt_session_forward_text(session, ids->data, mask, ids->shape[0], ids->shape[1], &err);
     free(mask);
     vt_session_destroy(session);
-    if (status)
-        complain(s->input, err.message);
-    return status ? EXIT_SOME_FAILED : EXIT_DONE;
+    return pass_ended(list, s->input, status, &err);
 }
 
 /* The cosines' logits, where the file had both pictures and texts: [pictures][texts]. */
@@ -211,14 +220,12 @@ static void print_stage(const vt_tensor *stage) {
 }
 
 static int write_stages(const stages *list, const settings *s) {
-    vt_error err = {0};
-    if (vt_tensor_file_write(s->output, list->tensors, list->count, &err)) {
-        complain(s->output, err.message);
-        return EXIT_SOME_FAILED;
-    }
+    int code = outfile_write_tensors(s->output, list->tensors, list->count);
+    if (code != EXIT_DONE)
+        return code;
     for (size_t i = 0; i < list->count && !s->quiet; i++)
         print_stage(&list->tensors[i]);
-    return EXIT_DONE;
+    return list->odd ? EXIT_SOME_FAILED : EXIT_DONE;
 }
 
 static int run_stages(stages *list, vt_session *session, const settings *s) {
@@ -227,11 +234,8 @@ static int run_stages(stages *list, vt_session *session, const settings *s) {
     const float *pixels = input->data;
     size_t count = input->shape[0];
     vt_session_on_stage(session, keep_stage, list);
-    if (vt_session_forward(session, pixels, count, &err)) {
-        complain(s->input ? s->input : s->operands[0], err.message);
-        return EXIT_SOME_FAILED;
-    }
-    return EXIT_DONE;
+    vt_status status = vt_session_forward(session, pixels, count, &err);
+    return pass_ended(list, s->input ? s->input : s->operands[0], status, &err);
 }
 
 /* The session takes the input as it is: nothing is resized or rounded here. */

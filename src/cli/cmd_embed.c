@@ -10,6 +10,7 @@
 #include "embed_pca.h"
 #include "json.h"
 #include "model.h"
+#include "outfile.h"
 #include "pictures.h"
 #include "progress.h"
 #include "tokens.h"
@@ -68,7 +69,6 @@ static void add_row(output *out, const char *path, const char *text, const float
 
 static int write_rows(const output *out) {
     const char *path = out->settings->output;
-    vt_error err = {0};
     vt_tensor tensor = {.name = "embeddings",
                         .dtype = VT_DTYPE_F32,
                         .data = out->rows,
@@ -79,10 +79,7 @@ static int write_rows(const output *out) {
     if (out->row_tokens)
         tensor.shape[tensor.ndim++] = out->row_tokens;
     tensor.shape[tensor.ndim++] = out->width;
-    if (vt_npy_write(path, &tensor, &err) == VT_OK)
-        return EXIT_DONE;
-    complain(path, err.message);
-    return EXIT_SOME_FAILED;
+    return outfile_write_npy(path, &tensor);
 }
 
 /* ---- pictures ----------------------------------------------------------------------------------

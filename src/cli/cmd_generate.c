@@ -5,9 +5,11 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "command.h"
 #include "model.h"
+#include "text.h"
 #include "tokens.h"
 
 enum { PREFILL = 64 };
@@ -65,6 +67,21 @@ static size_t incomplete_tail(const char *text, size_t size) {
     return tail;
 }
 
+/* As it is to a program; a terminal gets nothing that it would act on. */
+static void print_text(const char *text, size_t size) {
+    if (!isatty(STDOUT_FILENO)) {
+        fwrite(text, 1, size, stdout);
+        return;
+    }
+    char *copy = allocate(size + 1, 1);
+    for (size_t i = 0; i < size; i++)
+        copy[i] = text[i] ? text[i] : '?';
+    char *clean = text_clean(copy, TEXT_LINES);
+    fputs(clean, stdout);
+    free(clean);
+    free(copy);
+}
+
 static void print_new(transcript *t, bool all) {
     vt_error err = {0};
     char *text;
@@ -73,7 +90,7 @@ static void print_new(transcript *t, bool all) {
         return;
     size_t ready = all ? size : size - incomplete_tail(text, size);
     if (ready > t->printed) {
-        fwrite(text + t->printed, 1, ready - t->printed, stdout);
+        print_text(text + t->printed, ready - t->printed);
         t->printed = ready;
     }
     vt_text_free(text);

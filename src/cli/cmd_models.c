@@ -65,6 +65,8 @@ static void add(list *all, entry item) {
     folder_each(item.path, weigh, &sum);
     item.bytes = sum.bytes;
     item.runs = model_can_run(item.path, &err);
+    if (err.code == VT_ERR_MEMORY)
+        out_of_memory(); /* which says nothing of the model */
     if (!item.runs)
         item.reason = duplicate(err.message);
     all->items = reallocate(all->items, all->count + 1, sizeof *all->items);

@@ -11,7 +11,9 @@
 
 #include "command.h"
 #include "model.h"
+#include "outfile.h"
 #include "paths.h"
+#include "text.h"
 
 /* What a model reads beside its weights. */
 static bool is_beside_weights(const char *name) {
@@ -19,28 +21,29 @@ static bool is_beside_weights(const char *name) {
            !path_ends_with(name, ".index.json");
 }
 
+/* False when `in` can't be read; what becomes of `out`, its closing says. */
 static bool copy_bytes(FILE *in, FILE *out) {
     char buffer[1 << 16];
     size_t count;
-    while ((count = fread(buffer, 1, sizeof buffer, in)) > 0)
-        if (fwrite(buffer, 1, count, out) != count)
-            return false;
-    return !ferror(in) && fflush(out) == 0;
+    while ((count = fread(buffer, 1, sizeof buffer, in)) > 0 &&
+           fwrite(buffer, 1, count, out) == count)
+        continue;
+    return !ferror(in);
 }
 
 static bool copy_file(const char *from, const char *to) {
-    FILE *in = fopen(from, "rb"), *out = in ? fopen(to, "wb") : NULL;
-    bool copied = out && copy_bytes(in, out);
-    int reason = errno;
-    if (in)
-        fclose(in);
-    if (out && fclose(out) != 0 && copied) {
-        copied = false;
-        reason = errno;
+    outfile out;
+    FILE *in = fopen(from, "rb");
+    if (!in) {
+        complain(from, strerror(errno));
+        return false;
     }
-    if (!copied)
-        complain(in ? to : from, strerror(reason));
-    return copied;
+    bool opened = outfile_open(&out, to);
+    bool read = opened && copy_bytes(in, out.stream);
+    if (opened && !read)
+        complain(from, strerror(errno));
+    fclose(in);
+    return opened && outfile_close(&out, read);
 }
 
 /* Copies the files beside the weights of a model; `source` is its directory. */
@@ -84,7 +87,6 @@ static bool is_same_directory(const char *a, const char *b) {
 }
 
 static int write_model(const vt_model *model, const char *source, const char *target) {
-    vt_error err = {0};
     struct stat info;
     if (mkdir(target, 0777) != 0 && errno != EEXIST) {
         complain(target, strerror(errno));
@@ -94,16 +96,14 @@ static int write_model(const vt_model *model, const char *source, const char *ta
         return complain_usage(pack_command.name, "%s is the model itself: name another directory",
                               target);
     char *path = path_join(target, "packed.safetensors");
-    bool written = copy_files(source, target);
-    if (written && vt_model_pack(model, path, &err)) {
-        complain(path, err.message);
-        written = false;
-    }
+    bool written = copy_files(source, target) && outfile_write_packed(path, model) == EXIT_DONE;
     if (written && stat(path, &info) == 0) {
         vt_model_info about;
         vt_model_describe(&about, model);
-        printf("%s: %.1f MB, for %s kernels, %s\n", path, 1e-6 * (double)info.st_size,
+        char *clean = text_clean(path, TEXT_ONE_LINE);
+        printf("%s: %.1f MB, for %s kernels, %s\n", clean, 1e-6 * (double)info.st_size,
                about.kernels, about.precision);
+        free(clean);
     }
     free(path);
     return written ? EXIT_DONE : EXIT_SOME_FAILED;

@@ -13,7 +13,9 @@
 #include "command.h"
 #include "json.h"
 #include "model.h"
+#include "outfile.h"
 #include "progress.h"
+#include "text.h"
 #include "tokens.h"
 
 enum { MAX_CONTEXTS = 32, CHUNK = 256 };
@@ -126,7 +128,9 @@ static void print_csv(const work *w, const cell *cells, size_t columns) {
     printf("context,scaling,tokens,bits_per_token,perplexity\n");
     for (size_t i = 0; i < columns * w->num_contexts; i++) {
         const cell *c = &cells[i];
-        printf("%zu,%s,%zu,", c->context, scaling_name(w, i / w->num_contexts), c->tokens);
+        printf("%zu,", c->context);
+        text_csv_field(scaling_name(w, i / w->num_contexts));
+        printf(",%zu,", c->tokens);
         if (c->possible && c->tokens)
             printf("%.6f,%.6f\n", c->bits / (double)c->tokens, exp2(c->bits / (double)c->tokens));
         else
@@ -147,23 +151,19 @@ static void print_json(const work *w, const cell *cells, size_t columns) {
 
 /* context,scaling,position,bits: what a user sees as "it forgets the beginning". */
 static int write_by_position(const work *w, const cell *cells, size_t columns, const char *path) {
-    FILE *file = fopen(path, "w");
-    if (!file) {
-        complain(path, "cannot be written");
+    outfile out;
+    if (!outfile_open(&out, path))
         return EXIT_SOME_FAILED;
-    }
-    fprintf(file, "context,scaling,position,bits\n");
+    fprintf(out.stream, "context,scaling,position,bits\n");
     for (size_t i = 0; i < columns * w->num_contexts; i++) {
         const cell *c = &cells[i];
         for (size_t p = 1; c->possible && p < c->context; p++)
             if (c->predicted[p])
-                fprintf(file, "%zu,%s,%zu,%.6f\n", c->context, scaling_name(w, i / w->num_contexts),
-                        p, c->by_position[p] / (double)c->predicted[p]);
+                fprintf(out.stream, "%zu,%s,%zu,%.6f\n", c->context,
+                        scaling_name(w, i / w->num_contexts), p,
+                        c->by_position[p] / (double)c->predicted[p]);
     }
-    if (fclose(file) == 0)
-        return EXIT_DONE;
-    complain(path, "could not be written to its end");
-    return EXIT_SOME_FAILED;
+    return outfile_close(&out, true) ? EXIT_DONE : EXIT_SOME_FAILED;
 }
 
 static const char *const formats[] = {"text", "csv", "json", NULL};
@@ -216,8 +216,8 @@ static int measure_all(work *w) {
     for (size_t i = 0; i < count; i++) {
         size_t context = w->contexts[i % w->num_contexts];
         cells[i] = (cell){.context = context,
-                          .by_position = calloc(context, sizeof(double)),
-                          .predicted = calloc(context, sizeof(size_t))};
+                          .by_position = allocate(context, sizeof(double)),
+                          .predicted = allocate(context, sizeof(size_t))};
         w->total += w->num_ids / context * (context - 1);
     }
     progress_begin(&w->progress, w->total, w->settings->quiet);

@@ -203,7 +203,7 @@ static int pull_all(const settings *s, hub *h) {
     if (!interrupted)
         return worst;
     complain(pull_command.name, "interrupted; the same command goes on where it stopped");
-    return EXIT_SOME_FAILED;
+    return EXIT_INTERRUPTED;
 }
 
 static int run(const settings *s) {

@@ -111,8 +111,10 @@ static int classify_frames(work *w, frame_feed *feed) {
 /* What else is wrong when the frames that were taken went well. Whoever interrupts a camera is done
  * with it; a file then has frames that were not looked at. */
 static int judge(const work *w, const feed_outcome *outcome) {
+    if (interrupted && w->is_file)
+        return EXIT_INTERRUPTED;
     if (interrupted)
-        return w->is_file || w->report.num_failed ? EXIT_SOME_FAILED : EXIT_DONE;
+        return w->report.num_failed ? EXIT_SOME_FAILED : EXIT_DONE;
     if (outcome->error.code)
         complain(w->subject, outcome->error.message);
     else if (!outcome->num_read)

@@ -315,18 +315,10 @@ static int sweep_variants(sweep *w) {
  */
 
 static int draw(const sweep *w) {
-    switch (sweep_draw(&w->table, w->settings->output)) {
-    case SWEEP_DRAWN:
-        return EXIT_DONE;
-    case SWEEP_NO_GNUPLOT:
-        if (!w->settings->quiet)
-            note("no charts: gnuplot is not installed (Debian: gnuplot-nox)");
-        return EXIT_DONE;
-    case SWEEP_NOT_DRAWN:
-        break;
-    }
-    complain(w->settings->output, "gnuplot could not draw sweep.png and sweep.svg there");
-    return EXIT_SOME_FAILED;
+    gnuplot_result result = sweep_draw(&w->table, w->settings->output);
+    if (result == GNUPLOT_MISSING && !w->settings->quiet)
+        note("no charts: gnuplot is not installed (Debian: gnuplot-nox)");
+    return result == GNUPLOT_FAILED ? EXIT_SOME_FAILED : EXIT_DONE;
 }
 
 static int report(sweep *w, int code) {
@@ -339,7 +331,7 @@ static int report(sweep *w, int code) {
     output_flush();
     note("interrupted with %zu of %zu combinations in %s; --resume runs the others", w->num_rows,
          count_rows(w), w->csv_path);
-    return EXIT_SOME_FAILED;
+    return EXIT_INTERRUPTED;
 }
 
 /* ---- preparations ------------------------------------------------------------------------------

@@ -12,6 +12,7 @@
 
 #include "command.h"
 #include "model.h"
+#include "outfile.h"
 #include "pictures.h"
 #include "predictions.h"
 #include "report.h"
@@ -130,7 +131,6 @@ static int embed_labels(work *w) {
  * ------------------------------------------ */
 
 static int save_labels(const label_set *set, const char *path) {
-    vt_error err = {0};
     size_t size = 0, used = 0;
     for (size_t i = 0; i < set->count; i++)
         size += strlen(set->names[i]) + 1;
@@ -151,11 +151,16 @@ static int save_labels(const label_set *set, const char *path) {
          .data = names,
          .size = size},
     };
-    vt_status status = vt_tensor_file_write(path, tensors, 2, &err);
+    int code = outfile_write_tensors(path, tensors, 2);
     free(names);
-    if (status)
-        complain(path, err.message);
-    return status ? EXIT_SOME_FAILED : EXIT_DONE;
+    return code;
+}
+
+static bool all_finite(const float *values, size_t n) {
+    for (size_t i = 0; i < n; i++)
+        if (!isfinite(values[i]))
+            return false;
+    return true;
 }
 
 static int load_labels(label_set *set, const char *path) {
@@ -176,13 +181,14 @@ static int load_labels(label_set *set, const char *path) {
             begin = i + 1;
         }
     }
-    fits = fits && set->count == vectors->shape[0] && set->count > 0;
+    fits = fits && set->count == vectors->shape[0] && set->count > 0 &&
+           all_finite(vectors->data, set->count * set->width);
     if (fits) {
         set->vectors = allocate(set->count * set->width, sizeof *set->vectors);
         memcpy(set->vectors, vectors->data, vectors->size);
     } else {
         complain(path, "expected what --save-labels wrote with this model: 'vectors' of its width, "
-                       "and as many 'names'");
+                       "all of them numbers, and as many 'names'");
     }
     vt_tensor_file_close(file);
     return fits ? EXIT_DONE : EXIT_SOME_FAILED;

@@ -84,11 +84,14 @@ bool output_flush(void) {
     return false;
 }
 
+void out_of_memory(void) {
+    fputs("vitrine: out of memory\n", stderr);
+    exit(EXIT_SOME_FAILED);
+}
+
 static void *or_die(void *memory) {
-    if (!memory) {
-        fputs("vitrine: out of memory\n", stderr);
-        exit(EXIT_SOME_FAILED);
-    }
+    if (!memory)
+        out_of_memory();
     return memory;
 }
 

@@ -18,7 +18,9 @@ enum exit_code {
     EXIT_DONE = 0,
     EXIT_SOME_FAILED = 1, /* an input or an output; the other inputs were still processed */
     EXIT_USAGE = 2,
-    EXIT_MODEL = 3 /* the model can't be used */
+    EXIT_MODEL = 3, /* the model can't be used */
+    EXIT_INTERRUPTED =
+        128 /* of a command, not of the process: it ends by the signal (interrupt.h) */
 };
 
 /* Of two parts of a command the code that tells more of what went wrong. */
@@ -46,6 +48,9 @@ void note(const char *format, ...) CLI_PRINTF(1, 2);
  * EPIPE only changes the exit code; any other failure is reported, once. Returns false when
  * something that was printed did not arrive. */
 bool output_flush(void);
+
+/* Ends the program, and says why. */
+void out_of_memory(void);
 
 /* malloc and realloc for the command's own small needs: out of memory ends the program. */
 void *allocate(size_t count, size_t size);

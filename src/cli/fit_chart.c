@@ -60,10 +60,8 @@ static void put_page(FILE *out, const fit_outcome *o, const char *path) {
     edge = named ? edge : 700;
     fprintf(out, "set terminal %s size %zu,%zu font \"sans,11\" background \"#ffffff\"\n",
             path_ends_with(path, ".svg") ? "svg" : "pngcairo", edge + 330, edge + 210);
-    fprintf(out, "set output ");
-    gnuplot_text(out, path);
     fprintf(out,
-            "\nset termoption noenhanced\nset title \"%.1f%% of %zu pictures right, each left "
+            "set termoption noenhanced\nset title \"%.1f%% of %zu pictures right, each left "
             "out of the fit\"\n",
             100 * o->left_out_accuracy, o->album->count);
     fprintf(out,
@@ -85,15 +83,15 @@ static void put_plot(FILE *out, const fit_outcome *o) {
     if (o->album->num_classes <= MOST_COUNTED)
         fprintf(out, ", $cells using 1:2:($4 > 0 ? sprintf(\"%%d\", $4) : \"\"):($3 > 50 ? "
                      "0xffffff : 0x333333) with labels font \"sans,9\" tc rgb variable notitle");
-    fprintf(out, "\nunset output\n");
+    fprintf(out, "\n");
 }
 
 int fit_draw_confusion(const fit_outcome *o, const char *path) {
-    gnuplot g = gnuplot_draw(path);
-    if (!g.script)
+    gnuplot g;
+    if (!gnuplot_draw(&g, path))
         return EXIT_SOME_FAILED;
     put_cells(g.script, o);
     put_page(g.script, o, path);
     put_plot(g.script, o);
-    return gnuplot_draw_end(&g, path);
+    return gnuplot_draw_end(&g);
 }

@@ -2,6 +2,7 @@
 #include "folder.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -27,5 +28,7 @@ bool folder_each(const char *folder, folder_fn visit, void *user) {
     }
     if (count >= 0)
         free(found);
+    else if (errno == ENOMEM)
+        out_of_memory();
     return count >= 0;
 }

@@ -5,10 +5,11 @@
 #include <fcntl.h>
 #include <spawn.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "diagnose.h"
+#include "text.h"
 
 extern char **environ;
 
@@ -17,9 +18,9 @@ static const char *program(void) {
     return named && *named ? named : "gnuplot";
 }
 
-/* It reads `in`, and says nothing. In a process group of its own Ctrl-C does not reach it: what was
- * measured before is still drawn. */
-static bool spawn(pid_t *process, int in) {
+/* It reads `in`, draws to `out`, and says nothing. In a process group of its own Ctrl-C does not
+ * reach it: what was measured before is still drawn. */
+static bool spawn(pid_t *process, int in, int out) {
     char *const arguments[] = {"gnuplot", "-", NULL};
     posix_spawn_file_actions_t files;
     posix_spawnattr_t attributes;
@@ -27,7 +28,7 @@ static bool spawn(pid_t *process, int in) {
     posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP);
     posix_spawn_file_actions_init(&files);
     posix_spawn_file_actions_adddup2(&files, in, 0);
-    posix_spawn_file_actions_addopen(&files, 1, "/dev/null", O_WRONLY, 0);
+    posix_spawn_file_actions_adddup2(&files, out, 1);
     posix_spawn_file_actions_addopen(&files, 2, "/dev/null", O_WRONLY, 0);
     int failed = posix_spawnp(process, program(), &files, &attributes, arguments, environ);
     posix_spawn_file_actions_destroy(&files);
@@ -35,51 +36,77 @@ static bool spawn(pid_t *process, int in) {
     return !failed;
 }
 
-gnuplot gnuplot_start(void) {
-    gnuplot g = {0};
+static bool start(gnuplot *g) {
     int ends[2];
     if (pipe2(ends, O_CLOEXEC) != 0)
-        return g;
-    bool started = spawn(&g.process, ends[0]);
+        return false;
+    bool started = spawn(&g->process, ends[0], fileno(g->picture.stream));
     close(ends[0]);
     if (started)
-        g.script = fdopen(ends[1], "w");
-    else
+        g->script = fdopen(ends[1], "w");
+    if (!g->script)
         close(ends[1]);
-    return g;
+    if (started && !g->script)
+        waitpid(g->process, NULL, 0);
+    return g->script != NULL;
 }
 
-bool gnuplot_finish(gnuplot *g) {
+gnuplot_result gnuplot_start(gnuplot *g, const char *path) {
+    *g = (gnuplot){0};
+    if (!outfile_open(&g->picture, path))
+        return GNUPLOT_FAILED;
+    if (start(g))
+        return GNUPLOT_DONE;
+    outfile_close(&g->picture, false);
+    return GNUPLOT_MISSING;
+}
+
+/* The end of a PNG, or of an SVG: what draws the former does not notice that a disk is full. */
+static bool has_end(const outfile *picture) {
+    char last[16];
+    if (!picture->temporary)
+        return true; /* a pipe or a device: it can't be read again */
+    int file = open(picture->temporary, O_RDONLY | O_CLOEXEC);
+    off_t size = file < 0 ? 0 : lseek(file, 0, SEEK_END);
+    ssize_t got =
+        size < (off_t)sizeof last ? 0 : pread(file, last, sizeof last, size - (off_t)sizeof last);
+    if (file >= 0)
+        close(file);
+    return got == sizeof last &&
+           (memmem(last, sizeof last, "IEND", 4) || memmem(last, sizeof last, "</svg>", 6));
+}
+
+gnuplot_result gnuplot_finish(gnuplot *g) {
     int status = 1;
     bool sent = fclose(g->script) == 0;
     while (waitpid(g->process, &status, 0) < 0 && errno == EINTR)
         ;
-    return sent && WIFEXITED(status) && WEXITSTATUS(status) == 0;
+    bool drawn = sent && WIFEXITED(status) && WEXITSTATUS(status) == 0 && has_end(&g->picture);
+    if (!drawn)
+        complain(g->picture.path, "gnuplot could not draw it");
+    return outfile_close(&g->picture, drawn) ? GNUPLOT_DONE : GNUPLOT_FAILED;
 }
 
-gnuplot gnuplot_draw(const char *path) {
-    gnuplot g = gnuplot_start();
-    if (!g.script)
+bool gnuplot_draw(gnuplot *g, const char *path) {
+    gnuplot_result result = gnuplot_start(g, path);
+    if (result == GNUPLOT_MISSING)
         complain(path, "gnuplot, which draws it, is not installed (Debian: gnuplot-nox)");
-    return g;
+    return result == GNUPLOT_DONE;
 }
 
-int gnuplot_draw_end(gnuplot *g, const char *path) {
-    if (gnuplot_finish(g))
-        return EXIT_DONE;
-    complain(path, "gnuplot could not draw it");
-    return EXIT_SOME_FAILED;
+int gnuplot_draw_end(gnuplot *g) {
+    return gnuplot_finish(g) == GNUPLOT_DONE ? EXIT_DONE : EXIT_SOME_FAILED;
 }
 
-/* Single quotes: between double ones gnuplot runs what stands in `backquotes`, and names come from
- * anywhere. */
+/* Between double quotes `commands` would be run. */
 void gnuplot_text(FILE *script, const char *text) {
+    char *clean = text_clean(text, TEXT_ONE_LINE);
     putc('\'', script);
-    for (; *text; text++)
-        if ((unsigned char)*text >= ' ') {
-            if (*text == '\'')
-                putc('\'', script);
-            putc(*text, script);
-        }
+    for (const char *at = clean; *at; at++) {
+        if (*at == '\'')
+            putc('\'', script);
+        putc(*at, script);
+    }
     putc('\'', script);
+    free(clean);
 }

@@ -10,23 +10,32 @@
 #include <stdio.h>
 #include <sys/types.h>
 
+#include "outfile.h"
+
 typedef struct gnuplot {
-    FILE *script; /* print the commands here; NULL: there is no gnuplot */
+    FILE
+        *script; /* print the commands here: what they draw, without `set output`, is the picture */
+    outfile picture; /* in place once it is drawn */
     pid_t process;
 } gnuplot;
 
-/* Starts it; `script` is NULL where it is not installed. */
-gnuplot gnuplot_start(void);
+typedef enum gnuplot_result {
+    GNUPLOT_DONE,
+    GNUPLOT_MISSING, /* it is not installed, which nobody has complained about */
+    GNUPLOT_FAILED   /* and that has been complained about */
+} gnuplot_result;
 
-/* Waits until all is drawn. False when something went wrong. */
-bool gnuplot_finish(gnuplot *g);
+/* Starts it, to draw one picture. `path` must live until gnuplot_finish. */
+gnuplot_result gnuplot_start(gnuplot *g, const char *path);
 
-/* The same for one picture at `path`; what goes wrong is complained about. gnuplot_draw_end returns
- * an exit code. */
-gnuplot gnuplot_draw(const char *path);
-int gnuplot_draw_end(gnuplot *g, const char *path);
+/* Waits until all is drawn. */
+gnuplot_result gnuplot_finish(gnuplot *g);
 
-/* A text between quotes, as gnuplot reads it: nothing in it is run or taken for mark-up. */
+/* The same where a missing gnuplot is a failure too. gnuplot_draw_end returns an exit code. */
+bool gnuplot_draw(gnuplot *g, const char *path);
+int gnuplot_draw_end(gnuplot *g);
+
+/* A text as gnuplot reads one, with nothing in it that gnuplot would act on. */
 void gnuplot_text(FILE *script, const char *text);
 
 #endif

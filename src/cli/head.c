@@ -8,6 +8,7 @@
 #include "calibrate.h"
 #include "diagnose.h"
 #include "json.h"
+#include "outfile.h"
 #include "predictions.h"
 
 static const char about_name[] = "vitrine.head";
@@ -32,7 +33,6 @@ static char *about_text(const head *h, json_t *about_fit) {
 }
 
 int head_write(const head *h, json_t *about_fit, const char *path) {
-    vt_error err = {0};
     char *about = about_text(h, about_fit);
     if (!about) {
         complain(path, "out of memory");
@@ -58,11 +58,9 @@ int head_write(const head *h, json_t *about_fit, const char *path) {
          .data = about,
          .size = strlen(about)},
     };
-    vt_status status = vt_tensor_file_write(path, tensors, 3, &err);
+    int code = outfile_write_tensors(path, tensors, 3);
     free(about);
-    if (status)
-        complain(path, err.message);
-    return status ? EXIT_SOME_FAILED : EXIT_DONE;
+    return code;
 }
 
 /* ---- reading ------------------------------------------------------------------------------------

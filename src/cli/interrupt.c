@@ -4,19 +4,30 @@
 #include <errno.h>
 #include <unistd.h>
 
+#include "outfile.h"
+
 volatile sig_atomic_t interrupted;
 static volatile sig_atomic_t wakes = -1;
 
-static void on_interrupt(int signal_number) {
-    (void)signal_number;
-    interrupted = 1;
-    int number = errno;
+void end_by_signal(int number) {
+    outfile_abandon();
+    signal(number, SIG_DFL);
+    raise(number);
+}
+
+static void on_interrupt(int number) {
+    if (interrupted) {
+        end_by_signal(number);
+        return;
+    }
+    interrupted = number;
+    int reason = errno;
     if (wakes >= 0 && write(wakes, "", 1) < 0) /* the pipe is full of such bytes: as good */
-        errno = number;
+        errno = reason;
 }
 
 static void catch_with(int flags) {
-    struct sigaction action = {.sa_handler = on_interrupt, .sa_flags = (int)SA_RESETHAND | flags};
+    struct sigaction action = {.sa_handler = on_interrupt, .sa_flags = flags};
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
 }

@@ -2,6 +2,7 @@
 #include "json.h"
 
 #include <math.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -46,8 +47,28 @@ json_t *json_sizes(const size_t *sizes, size_t count) {
     return list;
 }
 
+/* Jansson escapes what is below a space. A terminal acts on DEL and on C1 controls too, C2 80 to C2
+ * 9F in UTF-8; outside of strings there are none. */
+static int print_part(const char *part, size_t size, void *user) {
+    bool *second = user; /* of a character that began with C2 */
+    for (size_t i = 0; i < size; i++) {
+        unsigned char byte = (unsigned char)part[i];
+        if (*second && byte < 0xA0)
+            printf("\\u%04x", byte);
+        else if (*second)
+            printf("\xC2%c", byte);
+        else if (byte == 0x7F)
+            printf("\\u007f");
+        else if (byte != 0xC2)
+            putchar(byte);
+        *second = !*second && byte == 0xC2;
+    }
+    return 0;
+}
+
 void json_print(json_t *value) {
-    json_dumpf(value, stdout, JSON_REAL_PRECISION(6));
+    bool second = false;
+    json_dump_callback(value, print_part, &second, JSON_REAL_PRECISION(6));
     putchar('\n');
     json_decref(value);
 }

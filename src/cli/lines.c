@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "diagnose.h"
+#include "interrupt.h"
 
 /* A line that fits is one write: several commands may then append to one file. */
 enum { BUFFER_SIZE = 1 << 18 };
@@ -21,11 +22,10 @@ static void on_signal(int number) {
     if (!pthread_equal(pthread_self(), printer)) {
         pthread_kill(printer, number);
     } else {
-        signal(number, SIG_DFL);
-        if (printing)
+        if (printing && !pending)
             pending = number;
         else
-            raise(number); /* ends the command as this function returns */
+            end_by_signal(number); /* as this function returns */
     }
     errno = reason;
 }
@@ -50,6 +50,6 @@ bool lines_end(void) {
     bool arrived = output_flush();
     printing = 0;
     if (pending)
-        raise(pending);
+        end_by_signal(pending);
     return arrived;
 }

@@ -2,13 +2,17 @@
  *
  * vitrine COMMAND [OPTION]... [OPERAND]...
  */
+#include <jansson.h>
 #include <locale.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "command.h"
 #include "complete.h"
+#include "interrupt.h"
 #include "lines.h"
+#include "mapped.h"
 #include "text.h"
 
 static const command *const commands[] = {
@@ -79,12 +83,21 @@ static int dispatch(int argc, char **argv) {
     return chosen ? run_command(chosen, argc - 2, argv + 2) : command_unknown(name);
 }
 
+/* Jansson leaves out what it finds no memory for, and says so in ways that nobody looks at. */
+static void *allocate_json(size_t size) {
+    return allocate(size, 1);
+}
+
 int main(int argc, char **argv) {
+    json_set_alloc_funcs(allocate_json, free);
     setlocale(LC_CTYPE, "");  /* whether the terminal shows UTF-8; numbers keep their full stop */
     signal(SIGPIPE, SIG_IGN); /* a write to a closed pipe fails, and output_flush sees it */
+    watch_mapped_files();
     lines_prepare();
     int code = dispatch(argc, argv);
     if (!output_flush() && code == EXIT_DONE)
         code = EXIT_SOME_FAILED;
+    if (code == EXIT_INTERRUPTED)
+        end_by_signal(interrupted);
     return code;
 }

@@ -7,6 +7,7 @@
 
 #include "diagnose.h"
 #include "gnuplot.h"
+#include "outfile.h"
 #include "paths.h"
 
 /* The similarities of all pairs of places at one input size. */
@@ -144,10 +145,8 @@ static void put_script(FILE *out, const char *path, const vt_model_info *info,
     put_matrix(out, asked, "asked");
     fprintf(out, "set terminal %s size 1200,640 font \"sans,11\" background \"#ffffff\"\n",
             path_ends_with(path, ".svg") ? "svg" : "pngcairo");
-    fprintf(out, "set output ");
-    gnuplot_text(out, path);
     fprintf(out,
-            "\nset multiplot layout 1,2 title \"each place's position, its cosine similarity "
+            "set multiplot layout 1,2 title \"each place's position, its cosine similarity "
             "to all others'\"\n"
             "set size ratio -1\nset yrange [*:*] reverse\nset autoscale fix\nunset border\n"
             "set xlabel \"column\"\nset ylabel \"row\"\nset cblabel \"cosine similarity\"\n"
@@ -157,20 +156,19 @@ static void put_script(FILE *out, const char *path, const vt_model_info *info,
     snprintf(what, sizeof what, ", %s", info->pos_resize);
     put_panel(out, native, "native", ", as trained");
     put_panel(out, asked, "asked", what);
-    fprintf(out, "unset multiplot\nunset output\n");
+    fprintf(out, "unset multiplot\n");
 }
 
 static int draw(const char *path, const vt_model_info *info, const pos_map *native,
                 const pos_map *asked) {
-    gnuplot g = gnuplot_draw(path);
-    if (!g.script)
+    gnuplot g;
+    if (!gnuplot_draw(&g, path))
         return EXIT_SOME_FAILED;
     put_script(g.script, path, info, native, asked);
-    return gnuplot_draw_end(&g, path);
+    return gnuplot_draw_end(&g);
 }
 
 static int save(const char *path, const pos_map *m) {
-    vt_error err = {0};
     size_t n = num_places(m);
     vt_tensor tensor = {.name = "cosine",
                         .dtype = VT_DTYPE_F32,
@@ -178,10 +176,7 @@ static int save(const char *path, const pos_map *m) {
                         .shape = {n, n},
                         .data = m->cosines,
                         .size = n * n * sizeof(float)};
-    if (vt_npy_write(path, &tensor, &err) == VT_OK)
-        return EXIT_DONE;
-    complain(path, err.message);
-    return EXIT_SOME_FAILED;
+    return outfile_write_npy(path, &tensor);
 }
 
 /* ------------------------------------------------------------------------------------------------

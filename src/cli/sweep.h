@@ -10,6 +10,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "gnuplot.h"
+
 /* The group of all pictures. */
 extern const char sweep_everything[];
 
@@ -58,9 +60,8 @@ bool sweep_write_json(const sweep_table *table, const char *path);
 /* The table for people, on standard output: without the columns in which all rows are alike. */
 void sweep_print(const sweep_table *table);
 
-/* sweep.png and sweep.svg in `directory`, by gnuplot. */
-typedef enum sweep_drawn { SWEEP_DRAWN, SWEEP_NO_GNUPLOT, SWEEP_NOT_DRAWN } sweep_drawn;
-sweep_drawn sweep_draw(const sweep_table *table, const char *directory);
+/* sweep.png and sweep.svg in `directory`. */
+gnuplot_result sweep_draw(const sweep_table *table, const char *directory);
 
 /* What tells a row's curve from the others', such as "int8, held-in": of its patch size, precision,
  * rule, threads and group those in which the table's rows differ. `which` says what to look at. */

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "diagnose.h"
-#include "gnuplot.h"
+#include "paths.h"
 #include "sweep.h"
 
 /* Neighbouring rows that differ in size alone. */
@@ -337,18 +337,12 @@ static void put_style(FILE *out) {
                  "samples 2\nset termoption noenhanced\n");
 }
 
-static void put_pages(const chart *c, const char *directory, const char *terminal,
-                      const char *extension) {
+static void put_page(const chart *c, const char *terminal) {
     const panel *panels[4];
     size_t count = choose(c, panels);
     int rows = count > 2 ? 2 : 1, lines = most_legend_lines(c, panels, count);
-    char *path = allocate(strlen(directory) + 16, 1);
-    snprintf(path, strlen(directory) + 16, "%s/sweep.%s", directory, extension);
     fprintf(c->out, "set terminal %s size 1200,%d font \"sans,11\" background \"#ffffff\"\n",
             terminal, 30 + rows * (436 + 19 * lines));
-    fprintf(c->out, "set output ");
-    gnuplot_text(c->out, path);
-    fputc('\n', c->out);
     put_style(c->out);
     const char *slash = strrchr(c->table->rows[0].model, '/');
     fprintf(c->out, "set multiplot layout %d,2 title ", rows);
@@ -360,19 +354,30 @@ static void put_pages(const chart *c, const char *directory, const char *termina
         fprintf(c->out, "set bmargin %d\n", 5 + most_legend_lines(c, panels + row, in_row));
         put_panel(c, panels[i]);
     }
-    fprintf(c->out, "unset multiplot\nunset output\nreset\n");
-    free(path);
+    fprintf(c->out, "unset multiplot\n");
 }
 
-sweep_drawn sweep_draw(const sweep_table *table, const char *directory) {
-    gnuplot g = gnuplot_start();
-    chart c = {.table = table, .out = g.script};
-    if (!g.script)
-        return SWEEP_NO_GNUPLOT;
+static gnuplot_result draw_page(chart *c, const char *directory, const char *terminal,
+                                const char *name) {
+    gnuplot g;
+    char *path = path_join(directory, name);
+    gnuplot_result result = gnuplot_start(&g, path);
+    if (result == GNUPLOT_DONE) {
+        c->out = g.script;
+        put_data(c);
+        put_page(c, terminal);
+        result = gnuplot_finish(&g);
+    }
+    free(path);
+    return result;
+}
+
+gnuplot_result sweep_draw(const sweep_table *table, const char *directory) {
+    chart c = {.table = table};
     find_curves(&c);
-    put_data(&c);
-    put_pages(&c, directory, "pngcairo", "png");
-    put_pages(&c, directory, "svg", "svg");
+    gnuplot_result result = draw_page(&c, directory, "pngcairo", "sweep.png");
+    if (result == GNUPLOT_DONE)
+        result = draw_page(&c, directory, "svg", "sweep.svg");
     free(c.curves);
-    return gnuplot_finish(&g) ? SWEEP_DRAWN : SWEEP_NOT_DRAWN;
+    return result;
 }

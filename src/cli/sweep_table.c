@@ -11,6 +11,7 @@
 #include "csv.h"
 #include "diagnose.h"
 #include "json.h"
+#include "outfile.h"
 #include "text.h"
 #include "tokens.h"
 
@@ -156,8 +157,8 @@ static void put_rows(FILE *file, const sweep_table *table) {
 /* Reads a value; false where it is not one of that kind. */
 static bool take_value(sweep_row *row, const column *c, char *text) {
     char *end = text;
-    if (c->kind == TEXT)
-        *text_of(row, c) = text;
+    if (c->kind == TEXT) /* without the apostrophe that text_csv_field_to puts */
+        *text_of(row, c) = *text == '\'' && text_is_formula(text + 1) ? text + 1 : text;
     else if (c->kind == COUNT)
         *(int64_t *)field_of(row, c) = strtoll(text, &end, 10);
     else
@@ -236,20 +237,11 @@ static void put_json(FILE *file, const sweep_table *table) {
 
 static bool write_by(void (*put)(FILE *, const sweep_table *), const sweep_table *table,
                      const char *path) {
-    size_t size = strlen(path) + 5;
-    char *temporary = allocate(size, 1);
-    snprintf(temporary, size, "%s.tmp", path);
-    FILE *file = fopen(temporary, "w");
-    if (file)
-        put(file, table);
-    bool full = file && ferror(file);
-    bool good = file && fclose(file) == 0 && !full && rename(temporary, path) == 0;
-    if (!good) {
-        complain(path, strerror(errno ? errno : EIO));
-        unlink(temporary);
-    }
-    free(temporary);
-    return good;
+    outfile out;
+    if (!outfile_open(&out, path))
+        return false;
+    put(out.stream, table);
+    return outfile_close(&out, true);
 }
 
 bool sweep_write_csv(const sweep_table *table, const char *path) {

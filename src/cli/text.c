@@ -27,26 +27,42 @@ static size_t utf8_length(const unsigned char *s) {
     return code < smallest[length] || surrogate || code > 0x10FFFF ? 0 : length;
 }
 
+static bool is_control(const unsigned char *s, size_t length) {
+    bool c1 = length == 2 && s[0] == 0xC2 && s[1] < 0xA0;
+    return (length == 1 && (*s < 0x20 || *s == 0x7F)) || c1;
+}
+
+/* Line separators, and what turns the direction of the text behind it: U+2028 to 202E, U+2066 to
+ * 2069. */
+static bool turns_line(const unsigned char *s, size_t length) {
+    return length == 3 && s[0] == 0xE2 &&
+           ((s[1] == 0x80 && s[2] >= 0xA8 && s[2] <= 0xAE) ||
+            (s[1] == 0x81 && s[2] >= 0xA6 && s[2] <= 0xA9));
+}
+
+/* What stands for the character at `s`, of `length` bytes (0: an invalid one); NULL: itself. */
+static const char *replacement(const unsigned char *s, size_t length, enum text_rule rule) {
+    static const char unknown[] = "\xEF\xBF\xBD";
+    if (!length)
+        return unknown;
+    if (rule == TEXT_ONE_LINE && (is_control(s, length) || turns_line(s, length)))
+        return "?";
+    if (rule == TEXT_LINES && is_control(s, length) && !strchr("\t\r\n", *s))
+        return "?";
+    return NULL;
+}
+
 char *text_clean(const char *text, enum text_rule rule) {
     const unsigned char *in = (const unsigned char *)text;
     char *clean = allocate(strlen(text) + 1, 3);
     char *out = clean;
     while (*in) {
-        size_t length = utf8_length(in);
-        bool c1 = length == 2 && in[0] == 0xC2 && in[1] < 0xA0;
-        if (rule == TEXT_ONE_LINE && (*in < 0x20 || *in == 0x7F || c1)) {
-            *out++ = '?';
-            in += length;
-        } else if (length || rule == TEXT_ONE_LINE) {
-            length = length ? length : 1;
-            memcpy(out, in, length);
-            out += length;
-            in += length;
-        } else {
-            memcpy(out, "\xEF\xBF\xBD", 3);
-            out += 3;
-            in++;
-        }
+        size_t length = utf8_length(in), taken = length ? length : 1;
+        const char *other = replacement(in, length, rule);
+        size_t put = other ? strlen(other) : taken;
+        memcpy(out, other ? other : (const char *)in, put);
+        out += put;
+        in += taken;
     }
     *out = '\0';
     return clean;
@@ -196,18 +212,25 @@ const char *text_metric(char buffer[32], double number, const char *unit) {
     return buffer;
 }
 
+bool text_is_formula(const char *field) {
+    return *field && strchr("=+-@\t\r", *field) && field[1];
+}
+
 void text_csv_field_to(FILE *out, const char *field) {
-    if (!field[strcspn(field, ",\"\r\n")]) {
-        fputs(field, out);
-        return;
-    }
-    putc('"', out);
-    for (; *field; field++) {
-        if (*field == '"')
+    char *clean = text_clean(field, TEXT_LINES);
+    bool quoted = clean[strcspn(clean, ",\"\r\n")];
+    if (quoted)
+        putc('"', out);
+    if (text_is_formula(clean))
+        putc('\'', out);
+    for (const char *at = clean; *at; at++) {
+        if (*at == '"')
             putc('"', out);
-        putc(*field, out);
+        putc(*at, out);
     }
-    putc('"', out);
+    if (quoted)
+        putc('"', out);
+    free(clean);
 }
 
 void text_csv_field(const char *field) {

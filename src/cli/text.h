@@ -6,14 +6,17 @@
 #ifndef CLI_TEXT_H
 #define CLI_TEXT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
 
 #include "diagnose.h"
 
+/* With all of them, every byte that is not part of valid UTF-8 becomes U+FFFD. */
 enum text_rule {
-    TEXT_UTF8,    /* every byte that is not part of valid UTF-8 becomes U+FFFD */
-    TEXT_ONE_LINE /* control characters become '?': nothing moves the cursor; other bytes stay */
+    TEXT_UTF8,
+    TEXT_LINES,   /* control characters become '?', but for tabs and the ends of lines */
+    TEXT_ONE_LINE /* those too, and what turns a line's direction: nothing moves the cursor */
 };
 
 /* A copy, to be freed by the caller. */
@@ -52,8 +55,13 @@ const char *text_bytes(char buffer[32], size_t bytes);
 const char *text_metric(char buffer[32], double number, const char *unit);
 
 /* Prints a field of CSV. RFC 4180: one with a comma, quote or line break is quoted, a quote in it
- * doubled. */
+ * doubled. Control characters become '?'. Before what a spreadsheet would take for a formula stands
+ * an apostrophe, as OWASP has it ("CSV injection"). */
 void text_csv_field(const char *field);
 void text_csv_field_to(FILE *out, const char *field);
+
+/* Whether a spreadsheet would: a text that begins with = + - @, a tab or a carriage return, and
+ * goes on. */
+bool text_is_formula(const char *field);
 
 #endif

@@ -259,7 +259,7 @@ vt_status vt_image_read(vt_image *out, const char *path, const vt_image_options 
     vt_mapfile file;
     vt_status status = vt_image_options_take(&full, options, err);
     if (!status)
-        status = vt_mapfile_open(&file, path, full.max_bytes, err);
+        status = vt_mapfile_read(&file, path, full.max_bytes, err);
     if (status)
         return status;
     status = vt_image_decode(out, file.data, file.size, &full, err);

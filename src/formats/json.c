@@ -31,7 +31,7 @@ vt_status vt_json_load(json_t **out, const char *path, vt_error *err) {
     *out = NULL;
     if (access(path, F_OK) != 0)
         return vt_fail(err, VT_ERR_MISSING, "%s: no such file", path);
-    vt_status status = vt_mapfile_open_stored(&file, path, vt_limits_now()->json_bytes, err);
+    vt_status status = vt_mapfile_read_stored(&file, path, vt_limits_now()->json_bytes, err);
     if (!status)
         status = vt_json_check_depth(file.data, file.size, path, err);
     if (status) {

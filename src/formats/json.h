@@ -16,7 +16,7 @@
 
 #include "vitrine.h"
 
-/* Parses a file of a model's directory (vt_mapfile_open_stored). The error line names the file,
+/* Parses a file of a model's directory (vt_mapfile_read_stored). The error line names the file,
  * line and column. The caller drops the reference with json_decref. VT_ERR_MISSING when there is no
  * such file. */
 vt_status vt_json_load(json_t **out, const char *path, vt_error *err);

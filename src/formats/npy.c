@@ -3,11 +3,11 @@
  * NumPy's .npy, version 1.0: magic, a Python dictionary padded with spaces to a multiple of 64
  * bytes, the data. Source: numpy, lib/format.py (NEP 1).
  */
-#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/error.h"
+#include "base/outfile.h"
 
 enum { HEADER_ALIGNMENT = 64, PREAMBLE = 10 };
 
@@ -56,13 +56,11 @@ vt_status vt_npy_write(const char *path, const vt_tensor *tensor, vt_error *err)
     if (!code || tensor->ndim > VT_MAX_DIMS)
         return vt_fail(err, VT_ERR_UNSUPPORTED, "%s: .npy has no %s", path,
                        vt_dtype_name(tensor->dtype));
-    size_t length = make_header(header, tensor, code);
-    FILE *file = fopen(path, "wb");
-    if (!file)
-        return vt_fail(err, VT_ERR_IO, "%s: %s", path, strerror(errno));
-    bool written = fwrite(header, 1, length, file) == length &&
-                   fwrite(tensor->data, 1, tensor->size, file) == tensor->size;
-    if (fclose(file) != 0)
-        written = false;
-    return written ? VT_OK : vt_fail(err, VT_ERR_IO, "%s: %s", path, strerror(errno));
+    vt_outfile out;
+    vt_status status = vt_outfile_open(&out, path, err);
+    if (status)
+        return status;
+    vt_outfile_write(&out, header, make_header(header, tensor, code));
+    vt_outfile_write(&out, tensor->data, tensor->size);
+    return vt_outfile_close(&out, err);
 }

@@ -5,7 +5,6 @@
  * As the reference does (huggingface/safetensors, src/tensor.rs), the tensors must cover the data
  * exactly, without holes or overlaps.
  */
-#include <errno.h>
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,6 +14,7 @@
 #include "base/limits.h"
 #include "base/mapfile.h"
 #include "base/memory.h"
+#include "base/outfile.h"
 #include "formats/json.h"
 #include "formats/safetensors.h"
 
@@ -349,49 +349,29 @@ static vt_status header_text(char **out, size_t *length, const char *path, const
     return status;
 }
 
-static bool write_all(FILE *file, const vt_tensor *tensors, size_t count, const char *header,
+static void write_all(vt_outfile *out, const vt_tensor *tensors, size_t count, const char *header,
                       size_t length) {
     unsigned char prefix[PREFIX_BYTES];
     for (size_t i = 0; i < PREFIX_BYTES; i++)
         prefix[i] = (unsigned char)((uint64_t)length >> 8 * i);
-    bool ok = fwrite(prefix, 1, sizeof prefix, file) == sizeof prefix &&
-              fwrite(header, 1, length, file) == length;
-    for (size_t i = 0; ok && i < count; i++)
-        ok = fwrite(tensors[i].data, 1, tensors[i].size, file) == tensors[i].size;
-    return ok && fflush(file) == 0;
+    vt_outfile_write(out, prefix, sizeof prefix);
+    vt_outfile_write(out, header, length);
+    for (size_t i = 0; i < count; i++)
+        vt_outfile_write(out, tensors[i].data, tensors[i].size);
 }
 
 vt_status vt_tensor_file_write(const char *path, const vt_tensor *tensors, size_t count,
                                vt_error *err) {
-    size_t length = 0, path_bytes = strlen(path) + sizeof ".part";
-    char *header = NULL, *part = vt_malloc(path_bytes, 1);
+    size_t length = 0;
+    char *header = NULL;
+    vt_outfile out;
     vt_status status = header_text(&header, &length, path, tensors, count, err);
-    if (!status && !part)
-        status = vt_fail_memory(err, path, path_bytes);
-    if (status)
-        goto done;
-    snprintf(part, path_bytes, "%s.part", path);
-    FILE *file = fopen(part, "wb");
-    if (!file) {
-        status = vt_fail(err, VT_ERR_IO, "%s: %s", part, strerror(errno));
-        goto done;
+    if (!status)
+        status = vt_outfile_open(&out, path, err);
+    if (!status) {
+        write_all(&out, tensors, count, header, length);
+        status = vt_outfile_close(&out, err);
     }
-    bool written = write_all(file, tensors, count, header, length);
-    int reason = errno;
-    if (fclose(file) != 0 && written) {
-        written = false;
-        reason = errno;
-    }
-    if (written && rename(part, path) != 0) {
-        written = false;
-        reason = errno;
-    }
-    if (!written) {
-        remove(part);
-        status = vt_fail(err, VT_ERR_IO, "%s: %s", path, strerror(reason));
-    }
-done:
-    vt_free(part);
     vt_free(header);
     return status;
 }
