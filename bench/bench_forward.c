@@ -8,9 +8,9 @@
  *     bench_forward vit_base_patch16_224 224 1 2 21
  *
  * arch: one of vit_{tiny,small,base,large}_patch16_224, or any other that `vitrine bench --help`
- * lists and that pools by its class token. kernels: - for the fastest. merge: pairs of tokens that a
- * block of ours merges. The two take turns; figures are medians of the runs, in milliseconds: of the
- * processor's time where there is one thread, so that a busy machine may be measured on.
+ * lists and that pools by its class token. kernels: - for the fastest. merge: pairs of tokens that
+ * a block of ours merges. The two take turns; figures are medians of the runs, in milliseconds: of
+ * the processor's time where there is one thread, so that a busy machine may be measured on.
  */
 #include <stdio.h>
 #include <stdlib.h>

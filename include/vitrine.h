@@ -87,7 +87,8 @@ typedef enum vt_status {
     VT_ERR_MISSING,     /* a file, key or tensor that must be there is not */
     VT_ERR_SHAPE,       /* a tensor's shape or type is not what the configuration asks for */
     VT_ERR_INTERNAL,    /* a defect of vitrine's */
-    VT_ERR_CANCELLED    /* vt_session_cancel was called */
+    VT_ERR_CANCELLED,   /* vt_session_cancel was called */
+    VT_ERR_NOT_FINITE   /* a weight or a result is NaN or infinite */
 } vt_status;
 
 typedef struct vt_error {
@@ -270,7 +271,8 @@ const vt_tensor *vt_tensor_file_at(const vt_tensor_file *file, size_t index);
 /* NULL when there is none of that name. */
 const vt_tensor *vt_tensor_file_find(const vt_tensor_file *file, const char *name);
 
-/* Writes tensors to a safetensors file, replacing it only when all is written. */
+/* Writes tensors to a safetensors file, as PATH.part, which takes PATH's place when all is written; what is no
+ * regular file (a pipe, /dev/stdout) is written as it is. Likewise vt_npy_write and vt_model_pack. */
 vt_status vt_tensor_file_write(const char *path, const vt_tensor *tensors, size_t count,
                                vt_error *err);
 
@@ -320,8 +322,16 @@ typedef struct vt_model_options {
     size_t num_threads;       /* that opening may use; 0: one for each core the process may use */
     vt_log_fn log;            /* NULL: warnings are dropped */
     void *log_user;
+    /* Look at every weight that is used: VT_ERR_NOT_FINITE names the tensor with one that is NaN or infinite.
+     * Without it such weights are noticed by the results of a pass, which say nothing of where they come from.
+     * Takes as long as reading the weights does. */
+    bool check_finite;
 } vt_model_options;
 #define VT_MODEL_OPTIONS_INIT VT_STRUCT_INIT(vt_model_options)
+
+/* Weight files are mapped. As with any mapped file, cutting one short in place while it is opened, or, a packed one,
+ * while the model is open, ends the process with SIGBUS (the command turns that into a message): a file is replaced
+ * by renaming another over it. Pictures and JSON are read, and may change at any time. */
 
 /* Opens a checkpoint as it was published: a directory with config.json and model.safetensors (or
  * model.safetensors.index.json and its shards), or the path of one .safetensors file whose config.json
@@ -487,7 +497,9 @@ void vt_session_shrink_size(const vt_session *session, size_t *min_height, size_
 typedef void (*vt_stage_fn)(void *user, const vt_tensor *stage);
 void vt_session_on_stage(vt_session *session, vt_stage_fn fn, void *user);
 
-/* Runs `count` (1..batch) normalised pictures, pixels[count][3][height][width]. */
+/* Runs `count` (1..batch) normalised pictures, pixels[count][3][height][width]. This pass and those below end
+ * with VT_ERR_NOT_FINITE where a result is NaN or infinite, whichever weight, pixel or sum made it so: no score
+ * is ever anything but a number. The results are then there to be looked at, as are the stages. */
 vt_status vt_session_forward(vt_session *session, const float *pixels, size_t count, vt_error *err);
 
 /* ---- pictures that keep their aspect (SigLIP 2 NaFlex) ---- */

@@ -78,6 +78,8 @@ const char *vt_status_name(vt_status status) {
         return "internal error";
     case VT_ERR_CANCELLED:
         return "cancelled";
+    case VT_ERR_NOT_FINITE:
+        return "not a finite number";
     }
     return "unknown status";
 }

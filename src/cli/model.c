@@ -93,6 +93,7 @@ static int open_found(vt_model **out, const char *path, const settings *s, const
     options.pos_resize = (vt_pos_resize)s->pos_resize;
     options.patch_size = s->patch_size;
     options.rope_scaling = s->rope_scaling;
+    options.check_finite = s->check_finite;
     options.log = log_note;
     options.log_user = (void *)s;
     double start = clock_ms();

@@ -225,6 +225,7 @@ static const option model_rows[] = {
     OPTION_KERNELS,
     OPTION_BACKEND,
     OPTION_PRECISION,
+    OPTION_CHECK_FINITE,
     {0},
 };
 
@@ -235,6 +236,7 @@ static const option text_model_rows[] = {
     OPTION_KERNELS,
     OPTION_BACKEND,
     OPTION_PRECISION,
+    OPTION_CHECK_FINITE,
     {0},
 };
 

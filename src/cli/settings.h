@@ -106,6 +106,7 @@ typedef struct settings {
     /* general */
     bool quiet, verbose, help;
     bool man; /* help as a man page */
+    bool check_finite;
 
     char **operands;
     size_t num_operands;
@@ -215,6 +216,12 @@ const char *backend_choice(size_t index);
     { 0, "arch", "NAME", ARCH_HELP, .choice = vt_model_arch_name, .parse = parse_text, FIELD(arch) }
 #define BACKEND_HELP                                                                               \
     "who multiplies the blocks' matrices; auto, as without it, goes by the processor; one of"
+#define OPTION_CHECK_FINITE                                                                        \
+    {                                                                                              \
+        0, "check-finite", NULL,                                                                   \
+            "look at every weight, and refuse a model that has NaN or infinity",                   \
+            FIELD(check_finite)                                                                    \
+    }
 #define OPTION_BACKEND                                                                             \
     {                                                                                              \
         0, "backend", "NAME", BACKEND_HELP, .choice = backend_choice, .parse = parse_text,         \

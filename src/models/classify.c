@@ -7,14 +7,19 @@
 #include "base/error.h"
 #include "models/session.h"
 
-/* log(sum(exp(logits))), so that softmax is exp(logit - this). */
-static double log_sum_exp(const float *logits, size_t n) {
-    double max = (double)logits[0], sum = 0;
+/* softmax is exp(logit - max) / sum. Not exp(logit - log(sum of exp)): beside logits of 1e17 the
+ * logarithm of a few classes is lost. */
+typedef struct softmax_terms {
+    double max, sum;
+} softmax_terms;
+
+static softmax_terms terms_of(const float *logits, size_t n) {
+    softmax_terms t = {.max = (double)logits[0]};
     for (size_t i = 1; i < n; i++)
-        max = fmax(max, (double)logits[i]);
+        t.max = fmax(t.max, (double)logits[i]);
     for (size_t i = 0; i < n; i++)
-        sum += exp((double)logits[i] - max);
-    return max + log(sum);
+        t.sum += exp((double)logits[i] - t.max);
+    return t;
 }
 
 /* Inserts a class into the `count` best so far, of at most k. Equal logits keep the lower index
@@ -35,11 +40,11 @@ size_t vt_model_top_k(const vt_model *model, const float *logits, vt_prediction 
         return 0;
     for (size_t i = 0; i < n; i++)
         count = insert(out, count, k, i, logits[i]);
-    double total = log_sum_exp(logits, n);
+    softmax_terms total = terms_of(logits, n);
     for (size_t i = 0; i < count; i++) {
         double logit = (double)out[i].score;
-        out[i].score =
-            (float)(model->config.multi_label ? 1 / (1 + exp(-logit)) : exp(logit - total));
+        out[i].score = (float)(model->config.multi_label ? 1 / (1 + exp(-logit))
+                                                         : exp(logit - total.max) / total.sum);
     }
     return count;
 }

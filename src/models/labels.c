@@ -43,7 +43,7 @@ static vt_status parse_lines(vt_labels *out, const char *text, size_t size, vt_e
 
 static vt_status load_file(vt_labels *out, const char *path, size_t num_classes, vt_error *err) {
     vt_mapfile file;
-    vt_status status = vt_mapfile_open(&file, path, vt_limits_now()->json_bytes, err);
+    vt_status status = vt_mapfile_read(&file, path, vt_limits_now()->json_bytes, err);
     if (status)
         return status;
     const char *text = (const char *)file.data;

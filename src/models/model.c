@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/memory.h"
 #include "base/options.h"
+#include "models/finite.h"
 #include "models/hub.h"
 #include "models/pack.h"
 #include "models/random.h"
@@ -105,6 +106,8 @@ static vt_status read_checkpoint(vt_model *model, const vt_model_options *option
     vt_status status = read_config(model, options, err);
     if (!status)
         status = bind_weights(model, options, err);
+    if (!status && options->check_finite)
+        status = vt_check_weights_finite(model, err);
     if (!status)
         status = vt_labels_load(&model->labels, options->labels_path,
                                 vt_checkpoint_config(model->checkpoint), config->num_classes, err);

@@ -125,6 +125,11 @@ vt_status vt_session_leave(vt_session *session, vt_status status, vt_error *err)
         return status;
     if (session->status == VT_ERR_CANCELLED)
         return vt_fail(err, VT_ERR_CANCELLED, "cancelled");
+    if (session->status == VT_ERR_NOT_FINITE)
+        return vt_fail(err, VT_ERR_NOT_FINITE,
+                       "the model's %s of input %zu is NaN or infinite: so is a weight (the option "
+                       "check_finite tells which), an input, or a sum on the way",
+                       session->odd.what, session->odd.item);
     return vt_fail(err, session->status, "%s could not multiply: out of memory, most likely",
                    vt_backend_name(session->model->weights.backend));
 }

@@ -126,6 +126,12 @@ void vt_text_destroy(vt_text_pass *pass);
 /* ---- session -----------------------------------------------------------------------------------
  */
 
+/* A result that is not finite: which, and of which picture or text. */
+typedef struct vt_odd_result {
+    const char *what;
+    size_t item;
+} vt_odd_result;
+
 struct vt_session {
     const vt_model *model;
     vt_pool *pool;
@@ -134,8 +140,9 @@ struct vt_session {
     vt_text_pass text;
     vt_frame_run *frames; /* NULL until the first frame */
     vt_cancel cancel;
-    size_t entered;   /* vt_session_enter, less vt_session_leave */
-    vt_status status; /* of a pass's layers so far */
+    size_t entered;    /* vt_session_enter, less vt_session_leave */
+    vt_status status;  /* of a pass's layers so far */
+    vt_odd_result odd; /* where that is VT_ERR_NOT_FINITE */
     vt_stage_fn on_stage;
     void *stage_user;
 };

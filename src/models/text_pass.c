@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "base/limits.h"
+#include "models/finite.h"
 #include "models/session.h"
 
 enum { DEFAULT_TOKENS = 512, MAX_TEXTS = 1 << 16 };
@@ -366,6 +367,7 @@ static vt_status forward(vt_session *session, const int64_t *ids, const uint8_t 
     predict(session, &compute);
     pool(session, &compute, ids, mask);
     project(session, &compute);
+    vt_check_texts_finite(session, true);
     return VT_OK;
 }
 
@@ -395,8 +397,10 @@ static vt_status step(vt_session *session, const int64_t *ids, size_t tokens, vt
     pass->count = 1;
     pass->length = tokens;
     embed(session, &compute, ids, first);
-    if (encode(session, &compute, NULL, cache, first))
+    if (encode(session, &compute, NULL, cache, first)) {
         predict(session, &compute);
+        vt_check_texts_finite(session, false);
+    }
     return VT_OK;
 }
 

@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "base/limits.h"
+#include "models/finite.h"
 #include "models/session.h"
 #include "nn/interpolate.h"
 
@@ -480,6 +481,7 @@ void vt_vision_finish(vt_session *session) {
     vt_session_tell(session, "pooled", b->pooled, count, 0, model->config.vision.encoder.width);
     classify(session, &compute);
     project(session, &compute);
+    vt_check_pictures_finite(session);
 }
 
 static vt_status forward(vt_session *session, const float *pixels, size_t count, vt_error *err) {

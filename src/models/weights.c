@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "models/weights.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -329,6 +330,19 @@ static float bind_scalar(vt_binder *b, vt_part part) {
     return value;
 }
 
+/* Logits of pairs are exp(scale) cos + bias: both must be numbers, the exponential too. */
+static void bind_pair_logits(vt_binder *b, vt_weights *out, const vt_config *config) {
+    if (config->has_vision && config->has_text)
+        out->logit_scale = bind_scalar(b, VT_PART_LOGIT_SCALE);
+    if (config->has_logit_bias)
+        out->logit_bias = bind_scalar(b, VT_PART_LOGIT_BIAS);
+    if (!b->status && (!isfinite(expf(out->logit_scale)) || !isfinite(out->logit_bias)))
+        b->status = vt_fail(b->err, VT_ERR_NOT_FINITE,
+                            "%s: logits of pairs are e^%g cos + %g, which is no number",
+                            vt_checkpoint_weights_path(b->checkpoint), (double)out->logit_scale,
+                            (double)out->logit_bias);
+}
+
 /* ---- all ---------------------------------------------------------------------------------------
  */
 
@@ -412,10 +426,7 @@ vt_status vt_weights_bind(vt_weights *out, const vt_config *config, const vt_fam
         bind_vision(&b, out, config);
     if (config->has_text)
         bind_text(&b, out, config);
-    if (config->has_vision && config->has_text)
-        out->logit_scale = bind_scalar(&b, VT_PART_LOGIT_SCALE);
-    if (config->has_logit_bias)
-        out->logit_bias = bind_scalar(&b, VT_PART_LOGIT_BIAS);
+    bind_pair_logits(&b, out, config);
     if (b.status)
         vt_weights_free(out);
     return b.status;
