@@ -132,9 +132,8 @@ typedef struct vt_limits {
     size_t tensors;         /* in a safetensors file [2^20] */
     size_t vocabulary;      /* of a tokenizer: one more than the largest id [2^22]; at most 2^30 */
     size_t tokens;          /* of a picture, a text or a cache, in a session, and of padding [2^24]; at most 2^30 */
-    bool confined;          /* of a model's directory, no file may be a link that leads out of it. Links within the
-                             * Hugging Face cache, from a snapshot to its blobs, do not. For directories that
-                             * somebody else filled, by an archive or a repository [false] */
+    bool follow_links;      /* also open files of a model that are links out of its directory [false]. Links within
+                             * the Hugging Face cache, from a snapshot to its blobs, are always followed */
 } vt_limits;
 #define VT_LIMITS_INIT VT_STRUCT_INIT(vt_limits)
 

@@ -176,7 +176,7 @@ static void prepare_clip(void) {
         char target[512], path[64];
         snprintf(target, sizeof target, "%s/golden/hf_clip/%s", VT_TEST_DATA, files[i]);
         snprintf(path, sizeof path, "clip/%s", files[i]);
-        assert_int_equal(symlink(target, path), 0);
+        copy_file(target, path);
     }
     write_file("clip/tokenizer.json", tokenizer, sizeof tokenizer - 1);
 }

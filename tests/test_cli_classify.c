@@ -18,6 +18,7 @@
 #include <vitrine.h>
 
 #include "command.h"
+#include "support.h"
 
 enum { TOP = 3 };
 
@@ -392,12 +393,19 @@ static void test_model_errors(void **state) {
     command_run(&ran, NULL, "classify", "-mnowhere", "cat.png", NULL);
     assert_ran(&ran, 3, "", "vitrine: nowhere: no such file or directory\n");
     mkdir("broken", 0700);
-    assert_int_equal(symlink("../model/config.json", "broken/config.json"), 0);
+    copy_file("model/config.json", "broken/config.json");
     write_file("broken/model.safetensors", "\x10\0\0\0\0\0\0\0not JSON at all!", 24);
     command_run(&ran, NULL, "classify", "-mbroken", "cat.png", NULL);
     assert_ran(&ran, 3, "", NULL);
     assert_int_equal(strncmp(ran.err, "vitrine: broken/model.safetensors: ", 35), 0);
     assert_string_equal(strchr(ran.err, '\n'), "\n");
+    remove("broken/model.safetensors");
+    assert_int_equal(symlink("../model/model.safetensors", "broken/model.safetensors"), 0);
+    command_run(&ran, NULL, "classify", "-mbroken", "cat.png", NULL);
+    assert_ran(&ran, 3, "", NULL);
+    assert_non_null(strstr(ran.err, "leads out of the model's directory"));
+    command_run(&ran, NULL, "classify", "-mbroken", "--follow-links", "cat.png", NULL);
+    assert_ran(&ran, 0, NULL, "");
     command_run(&ran, NULL, "classify", "-mmodel", "--labels=nolabels", "cat.png", NULL);
     assert_ran(&ran, 3, "", NULL);
     assert_non_null(strstr(ran.err, "nolabels"));

@@ -82,7 +82,7 @@ if has bash; then
     bash -n "$scripts/vitrine.bash"
     ask=ask_bash
     expect "vitrine clas" classify
-    expect "vitrine classify --fo" --format=
+    expect "vitrine classify --form" --format=
     expect "vitrine classify --format=" csv json text
     expect "vitrine classify --format=c" csv
     expect "vitrine classify --format c" csv
@@ -105,7 +105,7 @@ if has zsh; then
     zsh -n "$scripts/_vitrine"
     ask=ask_zsh
     expect "vitrine clas" classify
-    expect "vitrine classify --fo" --format=
+    expect "vitrine classify --form" --format=
     expect "vitrine classify --format=" --format=csv --format=json --format=text
     expect "vitrine classify --format c" csv
     expect "vitrine classify -m o" files::o org/m@v2
@@ -119,7 +119,7 @@ if has fish; then
     fish --no-execute "$scripts/vitrine.fish"
     ask=ask_fish
     expect "vitrine clas" classify
-    expect "vitrine classify --fo" --format=
+    expect "vitrine classify --form" --format=
     expect "vitrine classify --format=" --format=csv --format=json --format=text
     expect "vitrine classify --format c" csv
     expect "vitrine classify -m o" org/m@v2

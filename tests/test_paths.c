@@ -58,17 +58,19 @@ static void expect_refused(const char *model, vt_status expected, const char *pa
     assert_int_equal(vt_model_open(&opened, model, NULL, &err), expected);
 }
 
-static void confine(bool confined) {
+static void follow_links(bool follow) {
     vt_limits limits = VT_LIMITS_INIT;
     vt_error err = {0};
-    limits.confined = confined;
+    limits.follow_links = follow;
     expect_ok(vt_set_limits(&limits, &err), &err);
 }
 
-static int unconfine(void **state) {
+static int reset(void **state) {
     (void)state;
     return vt_set_limits(NULL, NULL) == VT_OK ? 0 : -1;
 }
+
+static const char OUT[] = "leads out of the model's directory";
 
 /* ---- what an index names --------------------------------------------------------------------- */
 
@@ -123,7 +125,10 @@ static void test_pipes_and_devices(void **state) {
         assert_int_equal(mkfifo(path, 0600), 0);
         expect_refused(t.model, VT_ERR_IO, "not a regular file");
         link_to("/dev/zero", path);
+        expect_refused(t.model, VT_ERR_LIMIT, OUT);
+        follow_links(true);
         expect_refused(t.model, VT_ERR_IO, "not a regular file");
+        follow_links(false);
         unlink(path);
         assert_int_equal(mkdir(path, 0700), 0);
         expect_refused(t.model, VT_ERR_IO, "Is a directory");
@@ -144,8 +149,6 @@ static void test_a_tokenizer_that_is_a_pipe(void **state) {
 
 /* ---- links ----------------------------------------------------------------------------------- */
 
-static const char OUT[] = "leads out of the model's directory";
-
 static void test_links_out(void **state) {
     (void)state;
     static const char *const files[] = {"config.json", "model.safetensors"};
@@ -155,11 +158,11 @@ static void test_links_out(void **state) {
         write_tensor(t.model, "model.safetensors", "t");
         assert_int_equal(rename(path_in(t.model, files[i]), path_in(t.root, files[i])), 0);
         link_to(path_in("..", files[i]), path_in(t.model, files[i]));
+        expect_refused(t.model, VT_ERR_LIMIT, OUT);
+        follow_links(true);
         expect_ok(vt_model_check(t.model, &err), &err); /* as open(2) */
-        confine(true);
-        expect_refused(t.model, VT_ERR_IO, OUT);
-        confine(false);
-        expect_ok(vt_model_check(t.model, &err), &err);
+        follow_links(false);
+        expect_refused(t.model, VT_ERR_LIMIT, OUT);
         remove_tree(&t);
     }
 }
@@ -171,9 +174,10 @@ static void test_a_shard_that_leads_out(void **state) {
     write_tensor(t.root, "model-elsewhere", "t"); /* begins as the folder's name does */
     link_to("../model-elsewhere", path_in(t.model, "1.safetensors"));
     write_text(path_in(t.model, INDEX), "{\"weight_map\":{\"t\":\"1.safetensors\"}}");
+    expect_refused(t.model, VT_ERR_LIMIT, OUT);
+    follow_links(true);
     expect_ok(vt_model_check(t.model, &err), &err);
-    confine(true);
-    expect_refused(t.model, VT_ERR_IO, OUT);
+    follow_links(false);
     write_tensor(t.model, "2.safetensors", "t");
     link_to("2.safetensors", path_in(t.model, "1.safetensors")); /* within */
     expect_ok(vt_model_check(t.model, &err), &err);
@@ -187,7 +191,6 @@ static void test_a_folder_that_is_a_link(void **state) {
     vt_error err = {0};
     write_tensor(t.model, "model.safetensors", "t");
     link_to("model", path_in(t.root, "link"));
-    confine(true);
     expect_ok(vt_model_check(path_in(t.root, "link"), &err), &err);
     expect_ok(vt_model_check(path_in(t.root, "link/model.safetensors"), &err), &err);
     remove_tree(&t);
@@ -206,16 +209,15 @@ static void test_the_cache_of_the_hub(void **state) {
     copy_file(path_in(t.model, "config.json"), path_in(t.root, "repo/blobs/2"));
     link_to("../../blobs/1", path_in(t.root, "repo/snapshots/abc/model.safetensors"));
     link_to("../../blobs/2", path_in(t.root, "repo/snapshots/abc/config.json"));
-    confine(true);
     expect_ok(vt_model_check(path_in(t.root, "repo/snapshots/abc"), &err), &err);
     /* But nothing else there, */
     write_tensor(t.root, "repo/other", "t");
     link_to("../../other", path_in(t.root, "repo/snapshots/abc/model.safetensors"));
-    expect_refused(path_in(t.root, "repo/snapshots/abc"), VT_ERR_IO, OUT);
+    expect_refused(path_in(t.root, "repo/snapshots/abc"), VT_ERR_LIMIT, OUT);
     /* and no blobs of others. */
     write_tensor(t.root, "blobs", "t");
     link_to("../blobs", path_in(t.model, "model.safetensors"));
-    expect_refused(t.model, VT_ERR_IO, OUT);
+    expect_refused(t.model, VT_ERR_LIMIT, OUT);
     remove_tree(&t);
 }
 
@@ -226,16 +228,16 @@ static void test_a_tokenizer_that_leads_out(void **state) {
     vt_error err = {0};
     copy_file(data_path("tokenizers", "gpt2.json", NULL), path_in(t.root, "gpt2.json"));
     link_to("../gpt2.json", path_in(t.model, "tokenizer.json"));
+    assert_int_equal(vt_tokenizer_open(&tokenizer, t.model, &err), VT_ERR_LIMIT);
+    assert_non_null(strstr(err.message, OUT));
+    follow_links(true);
     expect_ok(vt_tokenizer_open(&tokenizer, t.model, &err), &err);
     vt_tokenizer_close(tokenizer);
-    confine(true);
-    assert_int_equal(vt_tokenizer_open(&tokenizer, t.model, &err), VT_ERR_IO);
-    assert_non_null(strstr(err.message, OUT));
     remove_tree(&t);
 }
 
 int main(void) {
-#define APART(test) cmocka_unit_test_teardown(test, unconfine)
+#define APART(test) cmocka_unit_test_teardown(test, reset)
     const struct CMUnitTest tests[] = {
         APART(test_names_in_an_index),          APART(test_pipes_and_devices),
         APART(test_a_tokenizer_that_is_a_pipe), APART(test_links_out),

@@ -71,8 +71,10 @@ static char *real_directory(const char *path) {
     if (!slash)
         return realpath(".", NULL);
     char *name = vt_strdup(path);
-    if (!name)
+    if (!name) {
+        errno = ENOMEM;
         return NULL;
+    }
     name[slash == path ? 1 : slash - path] = '\0';
     char *real = realpath(name, NULL);
     vt_free(name);
@@ -88,17 +90,19 @@ static size_t repository_length(const char *directory) {
 }
 
 vt_status vt_limits_check_link(const char *path, vt_error *err) {
-    if (!limits.confined)
+    if (limits.follow_links)
         return VT_OK;
-    char *root = real_directory(path), *target = realpath(path, NULL);
+    char *root = real_directory(path), *target = root ? realpath(path, NULL) : NULL;
     vt_status status = VT_OK;
     if (!root || !target) {
-        status = vt_fail(err, VT_ERR_IO, "%s: %s", path, strerror(errno));
+        status = errno == ENOMEM ? vt_fail_memory(err, path, strlen(path))
+                                 : vt_fail(err, VT_ERR_IO, "%s: %s", path, strerror(errno));
     } else if (!lies_below(target, root, strcmp(root, "/") == 0 ? 0 : strlen(root), "")) {
         const size_t repository = repository_length(root);
         if (!repository || !lies_below(target, root, repository, "blobs/"))
-            status =
-                vt_fail(err, VT_ERR_IO, "%s: a link that leads out of the model's directory", path);
+            status = vt_fail(err, VT_ERR_LIMIT,
+                             "%s: leads out of the model's directory, to %s: see follow_links",
+                             path, target);
     }
     free(root);
     free(target);

@@ -10,8 +10,8 @@
 /* The limits in force, none of them 0. */
 const vt_limits *vt_limits_now(void);
 
-/* VT_ERR_IO where vt_limits.confined is set and the file at `path` is a link that leads out of the
- * directory that it lies in. */
+/* VT_ERR_LIMIT where the file at `path` is a link that leads out of the directory that it lies in,
+ * unless vt_limits.follow_links is set. */
 vt_status vt_limits_check_link(const char *path, vt_error *err);
 
 #endif

@@ -50,6 +50,13 @@ int command_unknown(const char *name) {
     return complain_usage(NULL, "unknown command '%s'", name);
 }
 
+/* Which of the library's the options change; these are all within what it takes. */
+static void set_limits(const settings *s) {
+    vt_limits limits = VT_LIMITS_INIT;
+    limits.follow_links = s->follow_links;
+    vt_set_limits(&limits, NULL);
+}
+
 static int run_command(const command *chosen, int argc, char **argv) {
     settings s = {.image = VT_IMAGE_OPTIONS_INIT, .operands = argv};
     option_error error;
@@ -58,7 +65,10 @@ static int run_command(const command *chosen, int argc, char **argv) {
         help_print_command(stdout, chosen);
         return EXIT_DONE;
     }
-    return understood ? chosen->run(&s) : complain_usage(chosen->name, "%s", error.message);
+    if (!understood)
+        return complain_usage(chosen->name, "%s", error.message);
+    set_limits(&s);
+    return chosen->run(&s);
 }
 
 static int dispatch(int argc, char **argv) {

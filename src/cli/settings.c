@@ -226,6 +226,7 @@ static const option model_rows[] = {
     OPTION_BACKEND,
     OPTION_PRECISION,
     OPTION_CHECK_FINITE,
+    OPTION_FOLLOW_LINKS,
     {0},
 };
 
@@ -237,6 +238,7 @@ static const option text_model_rows[] = {
     OPTION_BACKEND,
     OPTION_PRECISION,
     OPTION_CHECK_FINITE,
+    OPTION_FOLLOW_LINKS,
     {0},
 };
 

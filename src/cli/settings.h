@@ -106,7 +106,7 @@ typedef struct settings {
     /* general */
     bool quiet, verbose, help;
     bool man; /* help as a man page */
-    bool check_finite;
+    bool check_finite, follow_links;
 
     char **operands;
     size_t num_operands;
@@ -221,6 +221,12 @@ const char *backend_choice(size_t index);
         0, "check-finite", NULL,                                                                   \
             "look at every weight, and refuse a model that has NaN or infinity",                   \
             FIELD(check_finite)                                                                    \
+    }
+#define OPTION_FOLLOW_LINKS                                                                        \
+    {                                                                                              \
+        0, "follow-links", NULL,                                                                   \
+            "also open files of the model that are links out of its directory",                    \
+            FIELD(follow_links)                                                                    \
     }
 #define OPTION_BACKEND                                                                             \
     {                                                                                              \

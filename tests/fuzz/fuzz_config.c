@@ -44,6 +44,9 @@ static const char *const CASES[] = {
 enum { NUM_CASES = sizeof CASES / sizeof CASES[0] };
 
 static void link_weights(const char *name) {
+    vt_limits limits = VT_LIMITS_INIT;
+    limits.follow_links = true;
+    fuzz_check(vt_set_limits(&limits, NULL) == VT_OK, "links are followed");
     static const char *const files[] = {"model.safetensors", "open_clip_model.safetensors"};
     for (size_t i = 0; i < 2; i++) {
         char target[1024];
