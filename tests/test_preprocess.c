@@ -285,6 +285,16 @@ static void test_bad_configs(void **state) {
               "config.json: pretrained_cfg: \"std\": expected positive numbers");
     check_bad(true, "{\"crop_pct\": -1}", VT_ERR_FORMAT,
               "config.json: pretrained_cfg: \"crop_pct\": expected a fraction");
+    check_bad(true, "{\"crop_pct\": 1e-9}", VT_ERR_LIMIT,
+              "config.json: pretrained_cfg: \"crop_pct\": input_size over it is more than 2^20 "
+              "pixels");
+    check_bad(true, "{\"input_size\": [3, 9223372036854775807, 1]}", VT_ERR_LIMIT,
+              "config.json: pretrained_cfg: \"crop_pct\": input_size over it is more than 2^20 "
+              "pixels");
+    check_bad(false,
+              "{\"image_processor_type\": \"ViTImageProcessor\", \"size\": {\"height\": 224, "
+              "\"width\": 1048577}}",
+              VT_ERR_LIMIT, "preprocessor_config.json: \"size\": a side of more than 2^20 pixels");
     check_bad(false, "{\"image_processor_type\": \"DetrImageProcessor\"}", VT_ERR_UNSUPPORTED,
               "preprocessor_config.json: \"image_processor_type\": DetrImageProcessor");
     check_bad(false, "{\"size\": {\"longest_edge\": 224}}", VT_ERR_UNSUPPORTED,

@@ -61,6 +61,9 @@ static void read_mean_std(vt_json_reader *reader, vt_preprocess *out, const char
 /* timm 1.0.28, data/config.py: resolve_data_config; data/transforms_factory.py:
  * transforms_imagenet_eval. */
 
+/* Of an input's side, and of a picture's that is resized: what vt_session takes. */
+enum { MOST_SIDE = 1 << 20 };
+
 static void read_input_size(vt_json_reader *reader, vt_preprocess *out) {
     const json_t *value = get(reader, "input_size");
     out->height = out->width = 224;
@@ -89,6 +92,18 @@ static void read_crop_mode(vt_json_reader *reader, vt_preprocess *out) {
         out->fill[c] = (uint8_t)fmin(fmax(rint(255 * (double)out->mean[c]), 0), 255);
 }
 
+/* What the picture is resized to before the crop. */
+static void set_resized_size(vt_json_reader *reader, vt_preprocess *out) {
+    const double height = floor((double)out->height / out->crop_pct);
+    const double width = floor((double)out->width / out->crop_pct);
+    if (height > MOST_SIDE || width > MOST_SIDE) {
+        fail(reader, VT_ERR_LIMIT, "crop_pct", "input_size over it is more than 2^20 pixels");
+        return;
+    }
+    out->resize_height = (size_t)height;
+    out->resize_width = (size_t)width;
+}
+
 vt_status vt_preprocess_from_timm(vt_preprocess *out, const json_t *pretrained_cfg, vt_error *err) {
     vt_json_reader reader = vt_json_reader_of(pretrained_cfg, "config.json: pretrained_cfg", err);
     *out = (vt_preprocess){.center_crop = true,
@@ -108,8 +123,8 @@ vt_status vt_preprocess_from_timm(vt_preprocess *out, const json_t *pretrained_c
     if (!(out->crop_pct > 0 && out->crop_pct <= 8))
         fail(&reader, VT_ERR_FORMAT, "crop_pct", "expected a fraction");
     read_crop_mode(&reader, out);
-    out->resize_height = (size_t)floor((double)out->height / out->crop_pct);
-    out->resize_width = (size_t)floor((double)out->width / out->crop_pct);
+    if (!reader.status)
+        set_resized_size(&reader, out);
     return reader.status;
 }
 
@@ -259,6 +274,9 @@ vt_status vt_preprocess_from_hf(vt_preprocess *out, const json_t *preprocessor_c
     out->normalize = vt_json_bool(&reader, "do_normalize", true);
     read_mean_std(&reader, out, "image_mean", "image_std", class->mean, class->std);
     read_geometry(&reader, out, class);
+    if (out->height > MOST_SIDE || out->width > MOST_SIDE || out->resize_height > MOST_SIDE ||
+        out->resize_width > MOST_SIDE)
+        fail(&reader, VT_ERR_LIMIT, "size", "a side of more than 2^20 pixels");
     read_filter(&reader, out, class);
     return reader.status;
 }
