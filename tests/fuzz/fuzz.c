@@ -11,7 +11,7 @@
 void fuzz_check(bool condition, const char *what) {
     if (condition)
         return;
-    fprintf(stderr, "fuzz_check: %s\n", what);
+    dprintf(STDERR_FILENO, "fuzz_check: %s\n", what);
     abort();
 }
 

@@ -194,6 +194,21 @@ def options():
     write_dictionary("options", sorted(words) + extra)
 
 
+def streams():
+    jpeg = read("images", "gray.jpg")
+    y4m = b"YUV4MPEG2 W4 H2 F30000:1001 Ip A1:1 C420jpeg XYSCSS=420JPEG XCOLORRANGE=FULL\n"
+    for name, data in [
+            ("y4m", b"s\5" + y4m + b"FRAME\n" + bytes(12) + b"FRAME Ip\n" + bytes(12)),
+            ("y4m-mono", b"s\0YUV4MPEG2 W3 H3 F25:1 Cmono\nFRAME\n" + bytes(9)),
+            ("y4m-cut", b"s\2" + y4m + b"FRAME\n" + bytes(5)),
+            ("mjpeg", b"k\6" + jpeg + jpeg),
+            ("mjpeg-cut", b"s\0" + jpeg + jpeg[:-40]),
+            ("multipart", b"s\x3f--b\r\nContent-Type: image/jpeg\r\n\r\n" + jpeg + b"\r\n--b\r\n\r\n" + jpeg)]:
+        put("stream", name, data)
+    for format in range(10):
+        put("stream", "raw-%d" % format, bytes([ord("a") + format, 3, 1, format]) + bytes(110))
+
+
 def write_dictionary(target, words):
     os.makedirs(os.path.join(HERE, "dict"), exist_ok=True)
     escape = lambda word: "".join(c if " " <= c <= "~" and c not in '"\\' else "\\x%02x" % ord(c) for c in word)
@@ -218,9 +233,13 @@ configs()
 tokenizers()
 frames()
 packed()
+streams()
 options()
 for target in ["safetensors", "index", "config", "tokenizer", "packed"]:
     write_dictionary(target, json_words(target))
+write_dictionary("stream", ["YUV4MPEG2 ", "FRAME\n", "FRAME ", " W", " H", " F30:1", " C420jpeg", " C420mpeg2", " C420paldv",
+                            " Cmono", " XYSCSS=420", " XCOLORRANGE=FULL", " XCOLORRANGE=LIMITED", "\xff\xd8\xff", "\xff\xd9",
+                            "\xff\xda", "\xff\xe1", "\xff\xc0", "\xff\xff", "--b\r\n", "\r\n--", "Content-Length: "])
 write_dictionary("image", ["\x89PNG\r\n\x1a\n", "IHDR", "PLTE", "IDAT", "IEND", "tRNS", "eXIf", "acTL", "iCCP", "\xff\xd8\xff",
                            "\xff\xda", "\xff\xc2", "\xff\xc4", "\xff\xdb", "\xff\xe1", "Exif\0\0", "II*\0", "MM\0*", "RIFF",
                            "WEBP", "VP8 ", "VP8L", "VP8X", "ALPH", "ANIM", "ANMF", "EXIF", "GIF89a", "GIF87a", "BM",
