@@ -8,11 +8,10 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "command.h"
+#include "label_set.h"
 #include "model.h"
-#include "outfile.h"
 #include "pictures.h"
 #include "predictions.h"
 #include "report.h"
@@ -20,13 +19,6 @@
 #include "vectors.h"
 
 static const char default_template[] = "a photo of a {}";
-
-/* Labels and their vectors. */
-typedef struct label_set {
-    char **names;   /* [count] */
-    float *vectors; /* [count][width] */
-    size_t count, width;
-} label_set;
 
 typedef struct work {
     const settings *settings;
@@ -36,42 +28,6 @@ typedef struct work {
     vt_prediction *predictions; /* [count] */
     report report;
 } work;
-
-static void labels_free(label_set *set) {
-    for (size_t i = 0; i < set->count; i++)
-        free(set->names[i]);
-    free(set->names);
-    free(set->vectors);
-}
-
-static void add_name(label_set *set, const char *text, size_t length) {
-    char *copy = allocate(length + 1, 1);
-    memcpy(copy, text, length);
-    copy[length] = '\0';
-    set->names = reallocate(set->names, set->count + 1, sizeof *set->names);
-    set->names[set->count++] = copy;
-}
-
-/* "a,b,c", or the lines of a file of that name. Spaces around a label are not part of it. */
-static bool read_names(label_set *set, const char *list) {
-    bool is_file = access(list, R_OK) == 0;
-    size_t size = strlen(list);
-    char *text = is_file ? read_file(list, &size) : duplicate(list);
-    for (size_t begin = 0; text && begin < size;) {
-        size_t length = strcspn(text + begin, is_file ? "\r\n" : ","), end = begin + length;
-        while (length && text[begin] == ' ') {
-            begin++;
-            length--;
-        }
-        while (length && text[begin + length - 1] == ' ')
-            length--;
-        if (length)
-            add_name(set, text + begin, length);
-        begin = end + 1;
-    }
-    free(text);
-    return set->count > 0;
-}
 
 /* The template with its {} replaced. */
 static char *fill_template(const char *pattern, const char *label) {
@@ -112,7 +68,7 @@ static int embed_labels(work *w) {
     vt_error err = {0};
     vt_tokenizer *tokenizer = NULL;
     bool is_bytes;
-    if (!read_names(&w->labels, w->settings->candidates))
+    if (!labels_read(&w->labels, w->settings->candidates))
         return complain_usage(zeroshot_command.name, "--labels: no label in '%s'",
                               w->settings->candidates);
     int code = open_tokenizer(&tokenizer, w->model, &is_bytes);
@@ -125,73 +81,6 @@ static int embed_labels(work *w) {
     }
     vt_tokenizer_close(tokenizer);
     return code;
-}
-
-/* ---- label files: the vectors, and the names one a line
- * ------------------------------------------ */
-
-static int save_labels(const label_set *set, const char *path) {
-    size_t size = 0, used = 0;
-    for (size_t i = 0; i < set->count; i++)
-        size += strlen(set->names[i]) + 1;
-    char *names = allocate(size + 1, 1);
-    for (size_t i = 0; i < set->count; i++)
-        used += (size_t)snprintf(names + used, size + 1 - used, "%s\n", set->names[i]);
-    const vt_tensor tensors[] = {
-        {.name = "vectors",
-         .dtype = VT_DTYPE_F32,
-         .ndim = 2,
-         .shape = {set->count, set->width},
-         .data = set->vectors,
-         .size = set->count * set->width * sizeof(float)},
-        {.name = "names",
-         .dtype = VT_DTYPE_U8,
-         .ndim = 1,
-         .shape = {size},
-         .data = names,
-         .size = size},
-    };
-    int code = outfile_write_tensors(path, tensors, 2);
-    free(names);
-    return code;
-}
-
-static bool all_finite(const float *values, size_t n) {
-    for (size_t i = 0; i < n; i++)
-        if (!isfinite(values[i]))
-            return false;
-    return true;
-}
-
-static int load_labels(label_set *set, const char *path) {
-    vt_error err = {0};
-    vt_tensor_file *file = NULL;
-    if (vt_tensor_file_open(&file, path, &err)) {
-        complain(path, err.message);
-        return EXIT_SOME_FAILED;
-    }
-    const vt_tensor *vectors = vt_tensor_file_find(file, "vectors");
-    const vt_tensor *names = vt_tensor_file_find(file, "names");
-    bool fits = vectors && names && vectors->dtype == VT_DTYPE_F32 && vectors->ndim == 2 &&
-                vectors->shape[1] == set->width && names->dtype == VT_DTYPE_U8;
-    const char *text = fits ? names->data : NULL;
-    for (size_t begin = 0, i = 0; fits && i < names->size; i++) {
-        if (text[i] == '\n') {
-            add_name(set, text + begin, i - begin);
-            begin = i + 1;
-        }
-    }
-    fits = fits && set->count == vectors->shape[0] && set->count > 0 &&
-           all_finite(vectors->data, set->count * set->width);
-    if (fits) {
-        set->vectors = allocate(set->count * set->width, sizeof *set->vectors);
-        memcpy(set->vectors, vectors->data, vectors->size);
-    } else {
-        complain(path, "expected what --save-labels wrote with this model: 'vectors' of its width, "
-                       "all of them numbers, and as many 'names'");
-    }
-    vt_tensor_file_close(file);
-    return fits ? EXIT_DONE : EXIT_SOME_FAILED;
 }
 
 /* ---- pictures ----------------------------------------------------------------------------------
@@ -262,9 +151,9 @@ static int run_with(work *w) {
     sized.batch = useful_batch(s);
     int code = open_session_with_text(&w->session, w->model, &sized, zeroshot_command.name);
     if (code == EXIT_DONE)
-        code = s->load_labels ? load_labels(&w->labels, s->load_labels) : embed_labels(w);
+        code = s->load_labels ? labels_load(&w->labels, s->load_labels) : embed_labels(w);
     if (code == EXIT_DONE && s->save_labels)
-        code = save_labels(&w->labels, s->save_labels);
+        code = labels_save(&w->labels, s->save_labels);
     if (code == EXIT_DONE && (s->num_operands || s->files_from))
         code = score_pictures(w, &sized);
     labels_free(&w->labels);
