@@ -333,9 +333,9 @@ static bool take_names(json_t *names, const json_t *siblings) {
     return json_is_array(siblings);
 }
 
-static int read_listing(hub *h, hub_listing *out, const buffer *answer) {
+int hub_read_listing(hub *h, hub_listing *out, const char *answer, size_t size) {
     json_error_t where;
-    json_t *json = json_loadb(answer->bytes ? answer->bytes : "", answer->used, 0, &where);
+    json_t *json = json_loadb(answer ? answer : "", size, 0, &where);
     const char *commit = json_string_value(json_object_get(json, "sha"));
     int code = EXIT_DONE;
     out->files = json_object();
@@ -369,7 +369,7 @@ int hub_list(hub *h, const hub_model *model, hub_listing *out) {
     else if (outcome != HTTP_ANSWERED || answer.status != 200)
         code = fail(h, model, NULL, outcome, &answer);
     else
-        code = read_listing(h, out, &body);
+        code = hub_read_listing(h, out, body.bytes, body.used);
     free(revision);
     free(url);
     free(body.bytes);

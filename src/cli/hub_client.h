@@ -33,6 +33,9 @@ typedef struct hub_listing {
 } hub_listing;
 
 int hub_list(hub *h, const hub_model *model, hub_listing *out);
+
+/* The part of it that follows the answer, whose JSON this is: fills in all but the model. */
+int hub_read_listing(hub *h, hub_listing *out, const char *answer, size_t size);
 void hub_listing_free(hub_listing *listing);
 bool hub_listing_has(const hub_listing *listing, const char *name);
 
