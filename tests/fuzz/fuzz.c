@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 #include "fuzz.h"
 
-#include <dirent.h>
+#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 void fuzz_check(bool condition, const char *what) {
@@ -62,15 +63,14 @@ const char *fuzz_file(const void *bytes, size_t size) {
 
 static char directory[512];
 
+static int remove_one(const char *path, const struct stat *about, int kind, struct FTW *at) {
+    (void)about, (void)kind, (void)at;
+    remove(path);
+    return 0;
+}
+
 static void remove_directory(void) {
-    DIR *open = opendir(directory);
-    struct dirent *entry;
-    while (open && (entry = readdir(open)) != NULL)
-        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
-            remove(fuzz_path(entry->d_name));
-    if (open)
-        closedir(open);
-    rmdir(directory);
+    nftw(directory, remove_one, 8, FTW_DEPTH | FTW_PHYS);
 }
 
 const char *fuzz_directory(void) {
