@@ -103,6 +103,13 @@ static int compare_counts(int64_t a, int64_t b) {
     return (a > b) - (a < b);
 }
 
+/* Those of a row that was read may be any: a product of integers could overflow. */
+static int compare_areas(const sweep_row *a, const sweep_row *b) {
+    const double first = (double)a->height * (double)a->width;
+    const double second = (double)b->height * (double)b->width;
+    return (first > second) - (first < second);
+}
+
 /* Everything comes before the groups. */
 static int compare_groups(const char *a, const char *b) {
     bool first = strcmp(a, sweep_everything) == 0, second = strcmp(b, sweep_everything) == 0;
@@ -116,7 +123,7 @@ static int compare_rows(const void *left, const void *right) {
     order = order ? order : strcmp(a->pos_resize, b->pos_resize);
     order = order ? order : compare_counts(a->threads, b->threads);
     order = order ? order : compare_groups(a->group, b->group);
-    order = order ? order : compare_counts(a->height * a->width, b->height * b->width);
+    order = order ? order : compare_areas(a, b);
     order = order ? order : compare_counts(a->height, b->height);
     return order ? order : strcmp(a->size, b->size);
 }
