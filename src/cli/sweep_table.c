@@ -362,9 +362,11 @@ void sweep_print(const sweep_table *table) {
     for (size_t i = 0; i < table->count; i++) {
         const sweep_row *row = &table->rows[i];
         char *clean = text_clean(sweep_curve_name(name, row, which), TEXT_ONE_LINE);
-        printf("%*s %9s %6lld %8.3f", (int)widest, clean, row->size, (long long)row->tokens,
+        char *size = text_clean(row->size, TEXT_ONE_LINE);
+        printf("%*s %9s %6lld %8.3f", (int)widest, clean, size, (long long)row->tokens,
                (double)row->flops * 1e-9);
         print_line(table, row);
         free(clean);
+        free(size);
     }
 }
