@@ -123,11 +123,11 @@ static void test_embed_with_merged_tokens(void **state) {
 }
 
 /* A CLIP of the goldens has no tokenizer: vectors of labels, made by hand, take its place. */
-static void write_labels(const char *path, size_t width) {
+static void write_labels(const char *path, size_t width, float first) {
     static float vectors[2 * 64];
     static const char names[] = "one thing\nanother\n";
     vt_error err = {0};
-    vectors[0] = 1;
+    vectors[0] = first;
     vectors[width + 1] = 1;
     const vt_tensor tensors[] = {
         {.name = "vectors",
@@ -149,7 +149,7 @@ static void write_labels(const char *path, size_t width) {
 static void test_zeroshot_with_saved_labels(void **state) {
     (void)state;
     const char *clip = data_path("golden", "hf_clip", NULL);
-    write_labels("labels.safetensors", 32);
+    write_labels("labels.safetensors", 32, 1);
     command_run(&ran, NULL, "zeroshot", "-m", clip, "--load-labels=labels.safetensors",
                 "--format=json", "cat.png", NULL);
     assert_int_equal(ran.code, 0);
@@ -170,11 +170,21 @@ static void test_zeroshot_with_saved_labels(void **state) {
     assert_ran(&ran, 1, "{\"image\": \"none.png\", \"error\": \"No such file or directory\"}\n",
                "vitrine: none.png: No such file or directory\n");
 
-    write_labels("narrow.safetensors", 16);
+    write_labels("narrow.safetensors", 16, 1);
     command_run(&ran, NULL, "zeroshot", "-m", clip, "--load-labels=narrow.safetensors", "cat.png",
                 NULL);
     assert_int_equal(ran.code, 1);
     assert_non_null(strstr(ran.err, "narrow.safetensors: expected what --save-labels wrote"));
+    write_labels("nan.safetensors", 32, NAN);
+    command_run(&ran, NULL, "zeroshot", "-m", clip, "--load-labels=nan.safetensors", "cat.png",
+                NULL);
+    assert_int_equal(ran.code, 1);
+    assert_non_null(strstr(ran.err, "nan.safetensors: expected what --save-labels wrote"));
+    write_labels("long.safetensors", 32, 3e38F); /* a direction as good as any */
+    command_run(&ran, NULL, "zeroshot", "-m", clip, "--load-labels=long.safetensors",
+                "--format=json", "cat.png", NULL);
+    assert_int_equal(ran.code, 0);
+    assert_non_null(strstr(ran.out, "\"score\": 0."));
     command_run(&ran, NULL, "zeroshot", "-m", clip, "--labels=a,b", "cat.png", NULL);
     assert_int_equal(ran.code, 3);
     assert_non_null(strstr(ran.err, "tokenizer.json"));

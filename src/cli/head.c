@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "head.h"
 
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,6 +9,7 @@
 #include "json.h"
 #include "outfile.h"
 #include "predictions.h"
+#include "vectors.h"
 
 static const char about_name[] = "vitrine.head";
 enum { VERSION = 1 };
@@ -103,13 +103,6 @@ static float *copy_floats(const vt_tensor *tensor) {
     float *copy = allocate(tensor->size, 1);
     memcpy(copy, tensor->data, tensor->size);
     return copy;
-}
-
-static bool all_finite(const float *values, size_t n) {
-    for (size_t i = 0; i < n; i++)
-        if (!isfinite(values[i]))
-            return false;
-    return true;
 }
 
 /* NULL, or what is wrong. */

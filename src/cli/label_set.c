@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "label_set.h"
 
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +11,7 @@
 #include "diagnose.h"
 #include "outfile.h"
 #include "tokens.h"
+#include "vectors.h"
 
 void labels_free(label_set *set) {
     for (size_t i = 0; i < set->count; i++)
@@ -77,40 +77,43 @@ int labels_save(const label_set *set, const char *path) {
     return code;
 }
 
-static bool all_finite(const float *values, size_t n) {
-    for (size_t i = 0; i < n; i++)
-        if (!isfinite(values[i]))
-            return false;
-    return true;
+static void take_names(label_set *set, const vt_tensor *names) {
+    const char *text = names->data;
+    for (size_t begin = 0, i = 0; i < names->size; i++)
+        if (text[i] == '\n') {
+            add_name(set, text + begin, i - begin);
+            begin = i + 1;
+        }
+}
+
+/* NULL, or what is wrong. Vectors are of length 1, whoever wrote them: a score then is a number. */
+static const char *take_labels(label_set *set, const vt_tensor_file *file) {
+    static const char other[] = "expected what --save-labels wrote with this model: 'vectors' of "
+                                "its width, all of them numbers, and as many 'names'";
+    const vt_tensor *vectors = vt_tensor_file_find(file, "vectors");
+    const vt_tensor *names = vt_tensor_file_find(file, "names");
+    if (!vectors || !names || vectors->dtype != VT_DTYPE_F32 || vectors->ndim != 2 ||
+        vectors->shape[1] != set->width || names->dtype != VT_DTYPE_U8)
+        return other;
+    take_names(set, names);
+    if (set->count != vectors->shape[0] || set->count == 0)
+        return other;
+    set->vectors = allocate(set->count * set->width, sizeof *set->vectors);
+    memcpy(set->vectors, vectors->data, vectors->size);
+    if (!all_finite(set->vectors, set->count * set->width))
+        return other;
+    for (size_t i = 0; i < set->count; i++)
+        scale_to_unit(set->vectors + i * set->width, set->width);
+    return NULL;
 }
 
 int labels_load(label_set *set, const char *path) {
     vt_error err = {0};
     vt_tensor_file *file = NULL;
-    if (vt_tensor_file_open(&file, path, &err)) {
-        complain(path, err.message);
-        return EXIT_SOME_FAILED;
-    }
-    const vt_tensor *vectors = vt_tensor_file_find(file, "vectors");
-    const vt_tensor *names = vt_tensor_file_find(file, "names");
-    bool fits = vectors && names && vectors->dtype == VT_DTYPE_F32 && vectors->ndim == 2 &&
-                vectors->shape[1] == set->width && names->dtype == VT_DTYPE_U8;
-    const char *text = fits ? names->data : NULL;
-    for (size_t begin = 0, i = 0; fits && i < names->size; i++) {
-        if (text[i] == '\n') {
-            add_name(set, text + begin, i - begin);
-            begin = i + 1;
-        }
-    }
-    fits = fits && set->count == vectors->shape[0] && set->count > 0 &&
-           all_finite(vectors->data, set->count * set->width);
-    if (fits) {
-        set->vectors = allocate(set->count * set->width, sizeof *set->vectors);
-        memcpy(set->vectors, vectors->data, vectors->size);
-    } else {
-        complain(path, "expected what --save-labels wrote with this model: 'vectors' of its width, "
-                       "all of them numbers, and as many 'names'");
-    }
+    const char *wrong =
+        vt_tensor_file_open(&file, path, &err) ? err.message : take_labels(set, file);
+    if (wrong)
+        complain(path, wrong);
     vt_tensor_file_close(file);
-    return fits ? EXIT_DONE : EXIT_SOME_FAILED;
+    return wrong ? EXIT_SOME_FAILED : EXIT_DONE;
 }
