@@ -21,8 +21,9 @@ static char *about_text(const head *h, json_t *about_fit) {
     json_t *labels = json_array();
     for (size_t k = 0; k < h->num_classes; k++)
         json_array_append_new(labels, json_text(h->labels[k]));
-    json_t *model = json_pack("{s:s, s:s, s:s}", "name", h->model.name, "outline", h->model.outline,
-                              "matrices", h->model.matrices);
+    json_t *model =
+        json_pack("{s:o, s:o, s:o}", "name", json_text(h->model.name), "outline",
+                  json_text(h->model.outline), "matrices", json_text(h->model.matrices));
     json_t *about = json_pack(
         "{s:i, s:o, s:o, s:o, s:o}", "version", VERSION, "labels", labels, "input",
         h->input_height ? json_sizes((size_t[]){h->input_height, h->input_width}, 2) : json_null(),
