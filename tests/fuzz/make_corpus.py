@@ -209,6 +209,63 @@ def streams():
         put("stream", "raw-%d" % format, bytes([ord("a") + format, 3, 1, format]) + bytes(110))
 
 
+def lists():
+    image = base64.b64encode(b"caf\xe9.png").decode()
+    put("lists", "done", "a" + "".join(json.dumps(line) + "\n" for line in [
+        {"image": "a.png", "predictions": []}, {"image": "caf\ufffd.png", "image_base64": image, "predictions": [1]},
+        {"image": "b.png", "error": "cut"}, ["c.png"]]) + "\n" + '{"image": "d.png", "predictions"')
+    put("lists", "path", b"bcaf\xe9/\x01\"\\.png")
+    put("lists", "lines", "ca.png\r\nb c.png\n\n\u00e9.png\n\0d.png\ne.png")
+    put("lists", "null", "da.png\0b\nc.png\0\0d.png")
+    put("lists", "labels", 'efile,label,group\na.png,3,held-in\n"b, {size}.png",0,"held ""out"""\r\nc/d.png,9,\n')
+    put("lists", "labels-alone", "ea.png,1\nb.png,2\n")
+    put("lists", "labels-past-last", "ea.png,10\n")
+    put("lists", "candidates", "f a cat \r\ndog\n\n caf\u00e9")
+    put("lists", "record", 'ga,b"\0\0\r\nc\0d')
+    columns = re.findall(r"COLUMN\(([A-Z]+), (\w+)\)", open(os.path.join(HERE, "../../src/cli/sweep_table.c")).read())
+    row = lambda i: ",".join({"TEXT": "all", "COUNT": str(16 * i), "NUMBER": "0.5" if i % 2 else ""}[kind]
+                             for kind, name in columns)
+    put("lists", "sweep", "h" + ",".join(name for kind, name in columns) + "\n" + "\n".join(row(i) for i in range(3)) + "\n")
+    write_dictionary("lists", ["file,label,group\n", "{size}", '""', '","', "\r\n", '{"image":"', '"image_base64":"',
+                               '"predictions":', "all", "nan", "-inf", "1e999", "9223372036854775807"] +
+                     [name + "," for kind, name in columns])
+
+
+def kept():
+    about = {"version": 1, "labels": ["a", "caf\u00e9"], "input": [224, 320],
+             "model": {"name": "timm VisionTransformer (vit)", "outline": "0" * 32, "matrices": "1" * 32}, "fit": None}
+    floats = lambda count: struct.pack("<%df" % count, *[0.5 * i - 1 for i in range(count)])
+    entry = lambda dtype, shape, begin, end: {"dtype": dtype, "shape": shape, "data_offsets": [begin, end]}
+    def file(entries, data):
+        header = json.dumps(entries, separators=(",", ":")).encode()
+        return struct.pack("<Q", len(header)) + header + data
+    text = json.dumps(about, separators=(",", ":")).encode()
+    put("kept", "head", b"a\1\2" + text + b"\0" + floats(8))
+    put("kept", "head-file", b"b" + file({"weight": entry("F32", [2, 3], 0, 24), "bias": entry("F32", [2], 24, 32),
+                                          "vitrine.head": entry("U8", [len(text)], 32, 32 + len(text))}, floats(8) + text))
+    put("kept", "labels", b"c\2\2a\ncaf\xc3\xa9\n\0" + floats(6))
+    put("kept", "labels-file", b"d\2" + file({"vectors": entry("F32", [2, 3], 0, 24), "names": entry("U8", [4], 24, 28)},
+                                             floats(6) + b"a\nb\n"))
+    put("kept", "vector", b"e\3\0")
+    put("kept", "vector-changed", b"e\3\0\x22\xff")
+    put("kept", "vector-longer", b"e\3\x0a")
+    put("kept", "vector-shorter", b"e\3\x64")
+    listing = lambda *names: json.dumps({"sha": "0123456789" * 4, "siblings": [{"rfilename": n} for n in names]})
+    shards = ["config.json", "model.safetensors.index.json", "1.safetensors", "2.safetensors", "sub/3.safetensors"]
+    put("kept", "listing", "f" + listing("config.json", "model.safetensors", "tokenizer.json", "README.md"))
+    put("kept", "listing-pickles", "f" + listing("config.json", "pytorch_model.bin"))
+    put("kept", "listing-shards", "f" + listing(*shards) + "\0" + json.dumps({"weight_map": {
+        "a": "1.safetensors", "b": "2.safetensors", "c": "1.safetensors"}}))
+    put("kept", "listing-outside", "f" + listing(*shards) + "\0" + json.dumps({"weight_map": {"a": "sub/3.safetensors"}}))
+    for name, text in [("plain", "gpt2"), ("revision", "google/vit-base_16.224@refs/pr/1"), ("outside", "a/b@../../c"),
+                       ("hidden", "a/b@.c")]:
+        put("kept", "name-" + name, "g" + text)
+    put("kept", "commit", "h" + "0123456789" * 4 + "\n")
+    write_dictionary("kept", json_words("kept") + ["config.json", "tokenizer.json", "model.safetensors", ".safetensors",
+                                                   '{"rfilename":"', "pytorch_model.bin", "\0\0\x80\x7f", "\0\0\xc0\x7f", "@",
+                                                   "../", "--", ".git"])
+
+
 def write_dictionary(target, words):
     os.makedirs(os.path.join(HERE, "dict"), exist_ok=True)
     escape = lambda word: "".join(c if " " <= c <= "~" and c not in '"\\' else "\\x%02x" % ord(c) for c in word)
@@ -234,6 +291,8 @@ tokenizers()
 frames()
 packed()
 streams()
+lists()
+kept()
 options()
 for target in ["safetensors", "index", "config", "tokenizer", "packed"]:
     write_dictionary(target, json_words(target))
