@@ -5,10 +5,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <vitrine.h>
 
 #include "dynamic.h"
+#include "http_headers.h"
 #include "interrupt.h"
 #include "text.h"
 
@@ -40,9 +40,8 @@ struct http {
     /* of the request in work */
     const http_request *request;
     http_answer *answer;
-    bool has_length, has_linked, linked_is_size, has_range, has_total;
-    size_t length, linked, total; /* what its headers say of sizes */
-    size_t ignored;               /* bytes of a body that is no file's */
+    header_reader headers; /* of it */
+    size_t ignored;        /* bytes of a body that is no file's */
     bool stopped;
 };
 
@@ -60,131 +59,15 @@ static int load(const char *command) {
                         sizeof symbols / sizeof *symbols);
 }
 
-/* ---- headers -----------------------------------------------------------------------------------
+/* ---- one exchange ------------------------------------------------------------------------------
  */
-
-/* The value behind "NAME:", without the spaces around it; NULL where the line is of another name.
- */
-static const char *value_of(const char *line, size_t size, const char *name, size_t *length) {
-    size_t n = strlen(name);
-    if (size <= n || strncasecmp(line, name, n) != 0 || line[n] != ':')
-        return NULL;
-    const char *begin = line + n + 1, *end = line + size;
-    while (begin < end && strchr(" \t", *begin))
-        begin++;
-    while (end > begin && strchr(" \t\r\n", end[-1]))
-        end--;
-    *length = (size_t)(end - begin);
-    return begin;
-}
-
-static void keep(char *field, size_t field_size, const char *value, size_t length) {
-    if (length < field_size)
-        snprintf(field, field_size, "%.*s", (int)length, value);
-}
-
-/* Without the quotes, and the mark of a weak one. */
-static void keep_etag(char *field, size_t field_size, const char *value, size_t length) {
-    if (length > 2 && value[0] == 'W' && value[1] == '/') {
-        value += 2;
-        length -= 2;
-    }
-    if (length >= 2 && value[0] == '"' && value[length - 1] == '"') {
-        value++;
-        length -= 2;
-    }
-    keep(field, field_size, value, length);
-}
-
-/* Decimal digits; 0 and false for anything else. */
-static bool read_size(const char *text, size_t length, size_t *number) {
-    size_t value = 0;
-    *number = 0;
-    for (size_t i = 0; i < length; i++) {
-        if (text[i] < '0' || text[i] > '9' || value > (SIZE_MAX - 9) / 10)
-            return false;
-        value = 10 * value + (size_t)(text[i] - '0');
-    }
-    *number = value;
-    return length > 0;
-}
-
-/* "bytes 100-199/200": the first and, where it is told, the size of all. */
-static void read_range(http *h, const char *value, size_t length) {
-    char text[96] = "";
-    keep(text, sizeof text, value, length);
-    const char *digits = strncasecmp(text, "bytes ", 6) == 0 ? text + 6 : "";
-    const char *slash = strchr(digits, '/');
-    if (!read_size(digits, strcspn(digits, "-"), &h->answer->first))
-        h->answer->first = SIZE_MAX;
-    else
-        h->has_range = true;
-    h->has_total = slash && read_size(slash + 1, strlen(slash + 1), &h->total);
-}
-
-/* A wrong one is not made up for by the length of the answer. */
-static void read_linked_size(http *h, const char *value, size_t length) {
-    h->has_linked = true;
-    h->linked_is_size = read_size(value, length, &h->linked);
-}
-
-static void read_header(http *h, const char *line, size_t size) {
-    http_answer *answer = h->answer;
-    const char *value;
-    size_t length;
-    if ((value = value_of(line, size, "ETag", &length)))
-        keep_etag(answer->etag, sizeof answer->etag, value, length);
-    else if ((value = value_of(line, size, "X-Linked-Etag", &length)))
-        keep_etag(answer->linked_etag, sizeof answer->linked_etag, value, length);
-    else if ((value = value_of(line, size, "X-Repo-Commit", &length)))
-        keep(answer->commit, sizeof answer->commit, value, length);
-    else if ((value = value_of(line, size, "X-Error-Code", &length)))
-        keep(answer->error_code, sizeof answer->error_code, value, length);
-    else if ((value = value_of(line, size, "X-Error-Message", &length)))
-        keep(answer->error_message, sizeof answer->error_message, value, length);
-    else if ((value = value_of(line, size, "Retry-After", &length)))
-        read_size(value, length, &answer->retry_after);
-    else if ((value = value_of(line, size, "Content-Range", &length)))
-        read_range(h, value, length);
-    else if ((value = value_of(line, size, "X-Linked-Size", &length)))
-        read_linked_size(h, value, length);
-    else if ((value = value_of(line, size, "Content-Length", &length)))
-        h->has_length = read_size(value, length, &h->length);
-}
-
-/* What the headers of a whole answer say of the file's size. */
-static void settle_size(http *h) {
-    http_answer *answer = h->answer;
-    bool whole = answer->status == 200;
-    answer->has_size = h->has_linked ? h->linked_is_size : whole ? h->has_length : h->has_total;
-    answer->size = h->has_linked ? h->linked : whole ? h->length : h->total;
-    if (answer->status == 206 && !h->has_range)
-        answer->first = SIZE_MAX;
-}
-
-static void begin_answer(http *h) {
-    *h->answer = (http_answer){0};
-    h->has_length = h->has_linked = h->has_total = h->has_range = false;
-}
 
 static size_t on_header(char *line, size_t size, size_t count, void *user) {
     http *h = user;
-    size *= count;
-    if (size > 9 && memcmp(line, "HTTP/", 5) == 0) {
-        const char *space = memchr(line, ' ', size);
-        begin_answer(h);
-        h->answer->status = space ? strtol(space, NULL, 10) : 0;
-        h->reached = true;
-    } else if (size <= 2) {
-        settle_size(h);
-    } else {
-        read_header(h, line, size);
-    }
-    return size;
+    h->reached = true;
+    headers_take(&h->headers, h->answer, line, size * count);
+    return size * count;
 }
-
-/* ---- one exchange ------------------------------------------------------------------------------
- */
 
 /* Bodies of errors and redirects are not looked at. */
 static size_t on_body(char *bytes, size_t size, size_t count, void *user) {
@@ -252,7 +135,7 @@ static bool is_same_origin(const char *a, const char *b) {
 static http_outcome exchange(http *h, const char *url) {
     char range[32];
     snprintf(range, sizeof range, "%zu-", h->request->first);
-    begin_answer(h);
+    headers_begin(&h->headers, h->answer);
     h->ignored = 0;
     *h->error = '\0';
     curl.set(h->handle, CURLOPT_URL, url);
