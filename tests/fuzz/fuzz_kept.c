@@ -14,6 +14,7 @@
 
 #include "cli/feature_cache.h"
 #include "cli/head.h"
+#include "cli/http_headers.h"
 #include "cli/hub_files.h"
 #include "cli/label_set.h"
 #include "cli/paths.h"
@@ -272,6 +273,45 @@ static void read_listing(fuzz_input input) {
     hub_listing_free(&listing);
 }
 
+/* Whether a text has the digits of a number. */
+static bool has_digits(fuzz_input text, size_t number) {
+    char digits[32];
+    snprintf(digits, sizeof digits, "%zu", number);
+    return memmem(text.data, text.size, digits, strlen(digits)) != NULL;
+}
+
+static void check_answer(const http_answer *answer, fuzz_input text) {
+    const char *const texts[] = {answer->etag, answer->linked_etag, answer->commit,
+                                 answer->error_code, answer->error_message};
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+        fuzz_check(memmem(text.data, text.size, texts[i], strlen(texts[i])) != NULL,
+                   "a value is one that was sent");
+    fuzz_check(!answer->has_size || has_digits(text, answer->size), "a size is one that was sent");
+    fuzz_check(!answer->retry_after || has_digits(text, answer->retry_after),
+               "a time is one that was sent");
+    fuzz_check(!answer->first || answer->first == SIZE_MAX || has_digits(text, answer->first),
+               "a part begins where it says");
+}
+
+/* Lines of headers, each in memory of its own size. */
+static void read_headers(fuzz_input input) {
+    header_reader reader;
+    http_answer answer;
+    fuzz_input rest = input;
+    const uint8_t *end;
+    headers_begin(&reader, &answer);
+    while (rest.size && (end = memchr(rest.data, '\n', rest.size))) {
+        const size_t size = (size_t)(end - rest.data) + 1;
+        char *line = fuzz_copy(rest.data, size, false);
+        headers_take(&reader, &answer, line, size);
+        free(line);
+        rest.data += size;
+        rest.size -= size;
+    }
+    if (input.size)
+        check_answer(&answer, input);
+}
+
 /* ---- names of models, commits -----------------------------------------------------------------
  */
 
@@ -310,8 +350,8 @@ static void read_commit(fuzz_input input) {
  */
 
 static void (*const READERS[])(fuzz_input input) = {
-    read_head_parts, read_head_file, read_labels_parts, read_labels_file,
-    read_vector,     read_listing,   read_name,         read_commit,
+    read_head_parts, read_head_file, read_labels_parts, read_labels_file, read_vector,
+    read_listing,    read_name,      read_commit,       read_headers,
 };
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {

@@ -261,7 +261,15 @@ def kept():
                        ("hidden", "a/b@.c")]:
         put("kept", "name-" + name, "g" + text)
     put("kept", "commit", "h" + "0123456789" * 4 + "\n")
-    write_dictionary("kept", json_words("kept") + ["config.json", "tokenizer.json", "model.safetensors", ".safetensors",
+    put("kept", "headers", "iHTTP/1.1 302 Found\r\nETag: W/\"" + "1" * 40 + "\"\r\nX-Linked-Etag: \"" + "2" * 64 +
+        "\"\r\nX-Linked-Size: 1234\r\nX-Repo-Commit: " + "0123456789" * 4 + "\r\nContent-Length: 56\r\n\r\n")
+    put("kept", "headers-part", "iHTTP/2 206 \r\nContent-Range: bytes 100-199/200\r\n\r\n")
+    put("kept", "headers-busy", "iHTTP/1.1 429 Too Many Requests\r\nRetry-After: 7\r\nX-Error-Code: GatedRepo\r\n"
+        "X-Error-Message: wait\r\n\r\n")
+    write_dictionary("kept", json_words("kept") + ["HTTP/1.1 200", "HTTP/2 206", "ETag:", "X-Linked-Etag:", "X-Linked-Size:",
+                                                   "X-Repo-Commit:", "Content-Length:", "Content-Range: bytes ", "Retry-After:",
+                                                   "X-Error-Code:", "X-Error-Message:",
+                                                   "config.json", "tokenizer.json", "model.safetensors", ".safetensors",
                                                    '{"rfilename":"', "pytorch_model.bin", "\0\0\x80\x7f", "\0\0\xc0\x7f", "@",
                                                    "../", "--", ".git"])
 
