@@ -3,7 +3,6 @@
 
 #include <stdint.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
@@ -51,6 +50,15 @@ static bool read_size(const char *text, size_t length, size_t *number) {
     }
     *number = value;
     return length > 0;
+}
+
+/* "HTTP/1.1 200 OK": the three digits behind the first space; 0 where there are none. */
+static long read_status(const char *line, size_t size) {
+    enum { DIGITS = 3 };
+    size_t status = 0;
+    const char *space = memchr(line, ' ', size);
+    const size_t left = space ? size - (size_t)(space + 1 - line) : 0;
+    return left >= DIGITS && read_size(space + 1, DIGITS, &status) ? (long)status : 0;
 }
 
 /* "bytes 100-199/200": the first and, where it is told, the size of all. */
@@ -111,9 +119,8 @@ void headers_begin(header_reader *r, http_answer *answer) {
 
 void headers_take(header_reader *r, http_answer *answer, const char *line, size_t size) {
     if (size > 9 && memcmp(line, "HTTP/", 5) == 0) {
-        const char *space = memchr(line, ' ', size);
         headers_begin(r, answer);
-        answer->status = space ? strtol(space, NULL, 10) : 0;
+        answer->status = read_status(line, size);
     } else if (size <= 2) {
         settle_size(r, answer);
     } else {
