@@ -8,7 +8,9 @@
  *
  * The options are those of `stream`. Frames of noise, 1280 x 720 NV12, are first given one at a
  * time, each when the one before was answered: the median latency of these is what a frame takes.
- * Then they are written TIMES as often as that, whatever comes back.
+ * Then they are written TIMES as often as that, whatever comes back. An answer's age is told in
+ * milliseconds, in forward passes of the first kind, and in its own pass, which shares the
+ * processors with what writes the frames.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -183,43 +185,52 @@ static void *feed(void *context) {
     return NULL;
 }
 
-static void report(const feeding *f, double *latencies, size_t answers, long last_frame,
-                   long dropped, double frame_ms, double forward_ms) {
+/* Of each answer: its latency, and that in forward passes of its own. */
+typedef struct answers {
+    double *latencies, *passes;
+    size_t count;
+} answers;
+
+static void report(const feeding *f, answers *got, long last_frame, long dropped, double frame_ms,
+                   double forward_ms) {
     static const double percents[] = {50, 95, 99, 100};
     printf("a frame alone: %.1f ms, of which the forward pass %.1f\n", frame_ms, forward_ms);
     printf("fed %zu frames in %.1f s, one every %.1f ms: %.2f times as fast\n", f->count, f->took_s,
            1e3 * f->took_s / (double)f->count, frame_ms / (1e3 * f->took_s / (double)f->count));
-    printf("%zu answers, %ld dropped, last answer: frame %ld\n", answers, dropped, last_frame);
-    printf("%8s %10s %16s\n", "", "latency", "forward passes");
+    printf("%zu answers, %ld dropped, last answer: frame %ld\n", got->count, dropped, last_frame);
+    printf("%8s %10s %16s %16s\n", "", "latency", "passes alone", "its own passes");
     for (size_t i = 0; i < sizeof percents / sizeof *percents; i++) {
-        const double ms = percentile(latencies, answers, percents[i]);
-        printf("%7.0f%% %7.1f ms %16.2f\n", percents[i], ms, ms / forward_ms);
+        const double ms = percentile(got->latencies, got->count, percents[i]);
+        printf("%7.0f%% %7.1f ms %16.2f %16.2f\n", percents[i], ms, ms / forward_ms,
+               percentile(got->passes, got->count, percents[i]));
     }
 }
 
 static void run_fed(const char *program, char **options, int count, double times, double seconds) {
     double frame_ms, forward_ms, early_mb = 0, late_mb = 0;
     run_alone(program, options, count, &frame_ms, &forward_ms);
-    double *latencies = malloc(MOST_LINES * sizeof *latencies);
+    answers got = {.latencies = malloc(MOST_LINES * sizeof *got.latencies),
+                   .passes = malloc(MOST_LINES * sizeof *got.passes)};
     command c = start(program, options, count);
     feeding f = {.to = &c, .interval_ms = frame_ms / times};
     f.count = (size_t)(1e3 * seconds / f.interval_ms);
     pthread_t thread;
     line l = {0};
-    size_t answers = 0;
-    if (!latencies || pthread_create(&thread, NULL, feed, &f))
+    if (!got.latencies || !got.passes || pthread_create(&thread, NULL, feed, &f))
         die("start");
-    for (; answers < MOST_LINES && read_line(&c, &l); answers++) {
+    for (; got.count < MOST_LINES && read_line(&c, &l); got.count++) {
         double *mb = l.frame < (long)f.count / 4 ? &early_mb : &late_mb;
         const double resident = resident_mb(c.process);
         *mb = resident > *mb ? resident : *mb;
-        latencies[answers] = l.latency_ms;
+        got.latencies[got.count] = l.latency_ms;
+        got.passes[got.count] = l.latency_ms / l.forward_ms;
     }
     pthread_join(thread, NULL);
     finish(&c);
-    report(&f, latencies, answers, l.frame, l.dropped, frame_ms, forward_ms);
+    report(&f, &got, l.frame, l.dropped, frame_ms, forward_ms);
     printf("resident: %.1f MB at most in the first quarter, %.1f MB after it\n", early_mb, late_mb);
-    free(latencies);
+    free(got.passes);
+    free(got.latencies);
 }
 
 int main(int argc, char **argv) {
