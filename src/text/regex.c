@@ -58,9 +58,7 @@ static vt_status compile(vt_regex *regex, const char *pattern, pcre2_general_con
         return vt_fail(err, VT_ERR_FORMAT, "%s: the regular expression does not compile: %s",
                        regex->where, message);
     }
-    /* Not everywhere may a process make memory executable: without, matching is only slower. */
-    pcre2_jit_compile(regex->code, PCRE2_JIT_COMPLETE);
-    return VT_OK;
+    return VT_OK; /* interpreted: PCRE2's JIT wants memory that is both writable and executable */
 }
 
 static vt_status translate_and_compile(vt_regex *regex, const char *pattern, vt_error *err) {
@@ -140,13 +138,8 @@ void vt_matcher_start(vt_matcher *matcher, const char *text, size_t size) {
 }
 
 static int search(vt_matcher *matcher) {
-    int rc = pcre2_match(matcher->regex->code, (PCRE2_SPTR)matcher->text, matcher->size,
-                         matcher->position, PCRE2_NO_UTF_CHECK, matcher->data, matcher->context);
-    if (rc == PCRE2_ERROR_JIT_STACKLIMIT) /* 32 KiB; the interpreter has its heap */
-        rc = pcre2_match(matcher->regex->code, (PCRE2_SPTR)matcher->text, matcher->size,
-                         matcher->position, PCRE2_NO_UTF_CHECK | PCRE2_NO_JIT, matcher->data,
-                         matcher->context);
-    return rc;
+    return pcre2_match(matcher->regex->code, (PCRE2_SPTR)matcher->text, matcher->size,
+                       matcher->position, PCRE2_NO_UTF_CHECK, matcher->data, matcher->context);
 }
 
 static vt_status search_failed(const vt_matcher *matcher, int rc, vt_error *err) {
