@@ -2,9 +2,17 @@
 #include "byte_stream.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <string.h>
 #include <unistd.h>
+
+/* Of itself a pipe holds 64 KiB, and writer and reader take turns over a frame of a megabyte twenty
+ * times. As much as anybody may ask for; a file, or a system that gives less, is as good. */
+static void widen_pipe(int file) {
+    enum { PIPE_BYTES = 1 << 20 };
+    fcntl(file, F_SETPIPE_SZ, PIPE_BYTES);
+}
 
 void bytes_begin(byte_stream *b, int file, int stop) {
     b->file = file;
@@ -12,6 +20,7 @@ void bytes_begin(byte_stream *b, int file, int stop) {
     b->stopped = false;
     b->error = 0;
     b->at = b->end = 0;
+    widen_pipe(file);
 }
 
 /* False when reading shall stop. */
