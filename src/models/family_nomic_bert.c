@@ -74,6 +74,8 @@ static vt_status configure(vt_config *out, const vt_checkpoint *checkpoint, vt_e
     out->architecture = vt_hub_architecture(config);
     out->has_text = true;
     refuse_others(&r);
+    if (r.status)
+        return r.status;
     vt_hub_encoder_config_named(&text->encoder, &r, &keys, &defaults);
     text->encoder.order = VT_NORM_LAST;
     if (vt_json_bool(&r, "use_rms_norm", false))
