@@ -477,6 +477,19 @@ static void test_failed_combination(void **state) {
     assert_int_equal(count_rows("failed/sweep.json"), 1);
 }
 
+/* What a size costs to plan is told even so; there is nothing to draw. */
+static void test_no_picture_can_be_read(void **state) {
+    (void)state;
+    write_file("no.png", "text", 4);
+    command_run(&ran, NULL, "sweep", "-mmodel", "-s32,48", "-t1", "-ounread", "no.png", NULL);
+    assert_int_equal(ran.code, 1);
+    assert_int_equal(strncmp(ran.err, "vitrine: no.png: not a PNG", 26), 0);
+    assert_null(strstr(ran.err, "gnuplot"));
+    assert_non_null(strstr(ran.out, "48x48     37"));
+    assert_int_equal(count_rows("unread/sweep.json"), 2);
+    assert_int_not_equal(access("unread/sweep.png", F_OK), 0);
+}
+
 /* ---- the map of positions ----------------------------------------------------------------------
  */
 
@@ -562,6 +575,7 @@ int main(void) {
         cmocka_unit_test(test_no_gnuplot),
         cmocka_unit_test(test_refusals),
         cmocka_unit_test(test_failed_combination),
+        cmocka_unit_test(test_no_picture_can_be_read),
         cmocka_unit_test(test_pos_map_values),
         cmocka_unit_test(test_pos_map_picture),
         cmocka_unit_test(test_pos_map_refusals),

@@ -374,6 +374,8 @@ static gnuplot_result draw_page(chart *c, const char *directory, const char *ter
 
 gnuplot_result sweep_draw(const sweep_table *table, const char *directory) {
     chart c = {.table = table};
+    if (!is_known(&c, MEDIAN)) /* no picture could be read */
+        return GNUPLOT_DONE;
     find_curves(&c);
     gnuplot_result result = draw_page(&c, directory, "pngcairo", "sweep.png");
     if (result == GNUPLOT_DONE)
