@@ -13,27 +13,19 @@ enum { HEADER_ALIGNMENT = 64, PREAMBLE = 10 };
 
 /* The element type as NumPy writes it; NULL where it has none. */
 static const char *type_code(vt_dtype dtype) {
-    switch (dtype) {
-    case VT_DTYPE_F64:
-        return "<f8";
-    case VT_DTYPE_F32:
-        return "<f4";
-    case VT_DTYPE_F16:
-        return "<f2";
-    case VT_DTYPE_I64:
-        return "<i8";
-    case VT_DTYPE_I32:
-        return "<i4";
-    case VT_DTYPE_U8:
-        return "|u1";
-    default:
-        return NULL;
-    }
+    static const char *const codes[] = {
+        [VT_DTYPE_F64] = "<f8", [VT_DTYPE_F32] = "<f4", [VT_DTYPE_F16] = "<f2",
+        [VT_DTYPE_I64] = "<i8", [VT_DTYPE_I32] = "<i4", [VT_DTYPE_I16] = "<i2",
+        [VT_DTYPE_I8] = "|i1",  [VT_DTYPE_U64] = "<u8", [VT_DTYPE_U32] = "<u4",
+        [VT_DTYPE_U16] = "<u2", [VT_DTYPE_U8] = "|u1",  [VT_DTYPE_BOOL] = "|b1",
+    };
+    return (size_t)dtype < sizeof codes / sizeof codes[0] ? codes[dtype] : NULL;
 }
 
 /* The whole header; returns its length. 512 bytes hold the longest: eight dimensions of twenty
  * digits. */
 static size_t make_header(char out[512], const vt_tensor *tensor, const char *code) {
+    static const unsigned char magic[] = {0x93, 'N', 'U', 'M', 'P', 'Y', 1, 0};
     char shape[256] = "";
     size_t used = 0;
     for (size_t i = 0; i < tensor->ndim; i++)
@@ -44,7 +36,7 @@ static size_t make_header(char out[512], const vt_tensor *tensor, const char *co
     length = (length + HEADER_ALIGNMENT - 1) / HEADER_ALIGNMENT * HEADER_ALIGNMENT;
     memset(out + PREAMBLE + text, ' ', length - PREAMBLE - (size_t)text - 1);
     out[length - 1] = '\n';
-    memcpy(out, "\x93NUMPY\x01\x00", 8);
+    memcpy(out, magic, sizeof magic);
     out[8] = (char)((length - PREAMBLE) & 0xff);
     out[9] = (char)((length - PREAMBLE) >> 8);
     return length;
