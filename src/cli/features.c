@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "features.h"
 
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -32,7 +31,6 @@ typedef struct work {
     feature_cache cache;
     source *sources; /* [count] */
     size_t next;     /* where the pictures that are computed are looked for */
-    size_t num_odd;  /* vectors that are no numbers */
 } work;
 
 /* ---- what the vectors depend on ----------------------------------------------------------------
@@ -132,13 +130,6 @@ static void drop_copies(work *w) {
 /* ---- the others ---------------------------------------------------------------------------------
  */
 
-static bool is_finite(const float *vector, size_t n) {
-    for (size_t i = 0; i < n; i++)
-        if (!isfinite(vector[i]))
-            return false;
-    return true;
-}
-
 static bool unchanged(const source *from, const char *path) {
     struct stat now;
     return from->hashed && stat(path, &now) == 0 && now.st_size == from->info.st_size &&
@@ -154,12 +145,6 @@ static void on_picture(void *user, const picture *p, size_t row) {
     while (strcmp(w->album->pictures[w->next].path, p->path) != 0)
         w->next++;
     source *from = &w->sources[w->next];
-    if (!is_finite(vector, width)) {
-        complain(p->path, "the model's output is not a number");
-        w->num_odd++;
-        w->next++;
-        return;
-    }
     memcpy(w->out->x + w->next * width, vector, width * sizeof *vector);
     from->known = true;
     w->out->num_computed++;
@@ -180,7 +165,7 @@ static int compute_missing(work *w, const vt_model *model) {
     int code =
         missing.num_operands ? each_picture(w->session, model, &missing, &sink, w) : EXIT_DONE;
     free(missing.operands);
-    return code == EXIT_DONE && w->num_odd ? EXIT_SOME_FAILED : code;
+    return code;
 }
 
 static void drop_unknown(work *w) {
