@@ -234,7 +234,16 @@ static void test_bad_arguments(void **state) {
     assert_string_equal(err.message, "window of 4x4 at 0,1 in 4x4");
     assert_int_equal(vt_resize_u8(out, 12, &empty, &all, VT_FILTER_BOX, vt_kernels_at(0), &err),
                      VT_ERR_ARGUMENT);
+    assert_int_equal(vt_resize_u8(out, 12, &(vt_image){.pixels = image.pixels}, &all, VT_FILTER_BOX,
+                                  vt_kernels_at(0), &err),
+                     VT_ERR_ARGUMENT);
+    const vt_image absent = {.width = 5, .height = 3, .stride = 15};
+    assert_int_equal(vt_resize_u8(out, 12, &absent, &all, VT_FILTER_BOX, vt_kernels_at(0), &err),
+                     VT_ERR_ARGUMENT);
+    assert_string_equal(err.message, "image of 5x3 pixels: they are NULL");
     vt_resize plan = {0};
+    assert_int_equal(vt_resize_plan(&plan, 3, 0, &all, VT_FILTER_BOX, NULL, &err), VT_ERR_ARGUMENT);
+    assert_string_equal(err.message, "resize of 0x3 pixels to 4x4");
     assert_int_equal(vt_resize_plan(&plan, 3, 5, &all, VT_FILTER_LANCZOS, levels, &err),
                      VT_ERR_UNSUPPORTED);
     vt_resize_free(&plan);

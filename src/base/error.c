@@ -5,6 +5,10 @@
 #include <stdio.h>
 #include <string.h>
 
+/* What base/error.h tells the analyzer is of their callers. */
+#undef vt_fail
+#undef vt_fail_memory
+
 /* One line, whatever a file's own words in it are: line breaks become question marks. Where
  * the buffer was too short, a last character of several bytes goes: its end may be missing. */
 static void make_line(char message[sizeof((vt_error *)0)->message], size_t wanted) {

@@ -302,8 +302,9 @@ static json_t *tensor_entry(const vt_tensor *tensor, size_t begin) {
             return NULL;
         }
     }
+    const size_t end = begin + tensor->size;
     return json_pack("{s:s, s:o, s:[I, I]}", "dtype", dtypes[tensor->dtype].name, "shape", shape,
-                     "data_offsets", (json_int_t)begin, (json_int_t)(begin + tensor->size));
+                     "data_offsets", (json_int_t)begin, (json_int_t)end);
 }
 
 static vt_status fill_header(json_t *header, const char *path, const vt_tensor *tensors,

@@ -208,7 +208,7 @@ vt_status vt_preprocess_prepare(vt_preprocess_plan *plan, const vt_preprocess *c
                                 const struct vt_preprocess_sizes *sizes, size_t num_threads,
                                 vt_error *err) {
     size_t bytes;
-    if (plan->config == config && memcmp(&plan->sizes, sizes, sizeof *sizes) == 0)
+    if (plan->config && plan->config == config && memcmp(&plan->sizes, sizes, sizeof *sizes) == 0)
         return VT_OK;
     vt_status status = make_plan(plan, config, sizes, err);
     if (status)

@@ -186,10 +186,10 @@ static void compute_one(vt_taps *t, const resize_axis *axis) {
 static void compute_taps(vt_taps *t, const resize_axis *axis, vt_filter filter, double *scratch) {
     if (one_tap(axis, filter))
         compute_one(t, axis);
-    else if (t->fixed)
-        compute_fixed(t, axis, &FILTERS[filter], scratch);
-    else
+    else if (t->single)
         compute_single(t, axis, &FILTERS[filter]);
+    else
+        compute_fixed(t, axis, &FILTERS[filter], scratch);
 }
 
 /* ---- plan --------------------------------------------------------------------------------- */
@@ -327,6 +327,9 @@ vt_status vt_rows_of_image(vt_rows *out, const vt_image *image, vt_error *err) {
     if (image->width == 0 || image->height == 0 || image->stride / CHANNELS < image->width)
         return vt_fail(err, VT_ERR_ARGUMENT, "image of %zux%zu pixels, stride %zu", image->width,
                        image->height, image->stride);
+    if (!image->pixels)
+        return vt_fail(err, VT_ERR_ARGUMENT, "image of %zux%zu pixels: they are NULL", image->width,
+                       image->height);
     return VT_OK;
 }
 
