@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -148,8 +149,11 @@ static pid_t start(const char *program, char **argv, const char *in, const char 
     return start_with(program, argv, &files, err);
 }
 
-char *command_draw(char **argv, const char *type) {
+/* Runs it with a terminal of `columns` as file `onto`, standard output or standard error; what is
+ * not the terminal is dropped. Returns what it drew there. */
+static char *run_on_terminal(char **argv, const char *type, int onto, unsigned short columns) {
     enum { MOST = 1 << 16 };
+    const struct winsize window = {.ws_row = 24, .ws_col = columns};
     command_environment environment;
     char setting[32], *drawn = calloc(1, MOST);
     int screen = posix_openpt(O_RDWR | O_NOCTTY), status;
@@ -157,11 +161,12 @@ char *command_draw(char **argv, const char *type) {
     pid_t child;
     posix_spawn_file_actions_t files;
     assert_true(screen >= 0 && grantpt(screen) == 0 && unlockpt(screen) == 0);
+    assert_int_equal(ioctl(screen, TIOCSWINSZ, &window), 0);
     snprintf(setting, sizeof setting, "TERM=%s", type);
     make_environment(&environment, setting);
     posix_spawn_file_actions_init(&files);
-    posix_spawn_file_actions_addopen(&files, 1, "/dev/null", O_WRONLY, 0);
-    posix_spawn_file_actions_addopen(&files, 2, ptsname(screen), O_RDWR | O_NOCTTY, 0);
+    posix_spawn_file_actions_addopen(&files, onto, ptsname(screen), O_RDWR | O_NOCTTY, 0);
+    posix_spawn_file_actions_addopen(&files, onto == 1 ? 2 : 1, "/dev/null", O_WRONLY, 0);
     assert_int_equal(posix_spawn(&child, command_path, &files, NULL, argv, environment.items), 0);
     posix_spawn_file_actions_destroy(&files);
     for (ssize_t got; (got = read(screen, drawn + used, MOST - 1 - used)) > 0;)
@@ -170,6 +175,14 @@ char *command_draw(char **argv, const char *type) {
     assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
     close(screen);
     return drawn;
+}
+
+char *command_draw(char **argv, const char *type) {
+    return run_on_terminal(argv, type, STDERR_FILENO, 0);
+}
+
+char *command_show(char **argv, unsigned short columns) {
+    return run_on_terminal(argv, "xterm", STDOUT_FILENO, columns);
 }
 
 static int wait_for(pid_t child) {

@@ -48,6 +48,10 @@ void command_wait(command_result *ran, pid_t child, const char *out, const char 
  */
 char *command_draw(char **argv, const char *type);
 
+/* The same, with a terminal of so many columns as its standard output; its lines end with "\r\n".
+ */
+char *command_show(char **argv, unsigned short columns);
+
 /* Runs another program so, from its path; standard input is empty. */
 void command_run_program(command_result *ran, const char *program, ...);
 

@@ -268,6 +268,31 @@ static void test_attention_files(void **state) {
     free(text);
 }
 
+/* A picture says what is seen in it, and of which method it is. */
+static void test_captions(void **state) {
+    static const struct {
+        const char *method, *class_name, *map;
+    } cases[] = {
+        {"--method=last", NULL, "attention in the last block, mean of 3 heads"},
+        {"--method=head:1", NULL, "attention in the last block, head 1"},
+        {"--method=cam", NULL, "class activation: class 8"},
+        {"--method=cam", "--class=class 3", "class activation: class 3"},
+    };
+    (void)state;
+    if (!has_gnuplot())
+        skip();
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        command_run(&ran, NULL, "attention", "-m", "model", "cat.png", "-o", "map.svg",
+                    cases[i].method, cases[i].class_name, NULL);
+        assert_ran(&ran, 0, "", "");
+        char *text = read_text_file("map.svg");
+        assert_non_null(strstr(text, cases[i].map));
+        const char *subject = cases[i].class_name ? ">cat.png<" : ">cat.png: class 8, ";
+        assert_non_null(strstr(text, subject));
+        free(text);
+    }
+}
+
 static void test_attention_refuses(void **state) {
     (void)state;
     static const struct {
@@ -593,6 +618,7 @@ int main(void) {
         cmocka_unit_test(test_attention_of_naflex),
         cmocka_unit_test(test_class_activation),
         cmocka_unit_test(test_attention_files),
+        cmocka_unit_test(test_captions),
         cmocka_unit_test(test_attention_refuses),
         cmocka_unit_test(test_no_gnuplot),
         cmocka_unit_test(test_similar),

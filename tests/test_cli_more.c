@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "command.h"
@@ -355,6 +356,156 @@ static void test_inspect_advises(void **state) {
     json_decref(all);
 }
 
+/* Each kind of positions has its own way to break. */
+static void test_advice_for_each_kind(void **state) {
+    static const struct {
+        const char *model, *option, *expected;
+    } cases[] = {
+        {VT_SOURCE_DIR "/weights/positions/learned", "--context=4096", "the table ends there"},
+        {VT_SOURCE_DIR "/weights/positions/alibi", "--context=4096", "ALiBi extrapolates"},
+        {VT_SOURCE_DIR "/weights/positions/sinusoidal", "--context=4096", "sinusoids are defined"},
+        {VT_SOURCE_DIR "/weights/positions/t5", "--context=4096", "share one bucket"},
+        {VT_TEST_DATA "/golden/timm_beit", "--size=96", "interpolated relative biases"},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        command_run(&ran, NULL, "inspect", "-m", cases[i].model, cases[i].option, NULL);
+        assert_ran(&ran, 0, NULL, "");
+        const char *advice = strstr(ran.out, "  to expect  ");
+        assert_non_null(advice);
+        const char *end = strchr(advice, '\n'), *found = strstr(advice, cases[i].expected);
+        assert_true(found && found < end);
+    }
+    command_run(&ran, NULL, "inspect", "-m", cases[1].model, "--context=4096", "--format=json",
+                NULL);
+    json_t *all = json_loads(ran.out, 0, NULL);
+    const json_t *text = json_object_get(all, "text");
+    assert_string_equal(json_string_value(json_object_get(text, "positions")), "ALiBi");
+    assert_non_null(
+        strstr(json_string_value(json_object_get(text, "to_expect")), "ALiBi extrapolates"));
+    assert_null(json_object_get(text, "to_set"));
+    json_decref(all);
+}
+
+static void test_inspect_with_a_picture(void **state) {
+    double angle = 0, chance = 0;
+    (void)state;
+    command_run(&ran, NULL, "inspect", "-m", "model", "cat.png", NULL);
+    assert_ran(&ran, 0, NULL, "");
+    const char *row = strstr(ran.out, "orthogonality");
+    assert_non_null(row);
+    assert_int_equal(sscanf(row,
+                            "orthogonality mean |cos| %lf over all pairs of this picture; "
+                            "random directions of this width have %lf",
+                            &angle, &chance),
+                     2);
+    assert_float_equal(chance, sqrt(2 / (3.14159265 * 48)), 1e-3);
+    assert_true(angle > 0.5 * chance && angle < 2 * chance);
+    assert_non_null(strstr(ran.out, "they would cost 181,580 more parameters"));
+    command_run(&ran, NULL, "inspect", "-m", VT_TEST_DATA "/golden/timm_vit_siglip_map", NULL);
+    assert_non_null(strstr(ran.out, "36: 6 x 6 patches\n")); /* and no prefix */
+}
+
+/* A context that is longer than the text, or than the model bears, has no figures. */
+static void test_perplexity_for_programs(void **state) {
+    static const char *const model = VT_SOURCE_DIR "/weights/positions/learned";
+    static const char text[] =
+        "In the beginning God created the heaven and the earth, and so on.\n";
+    (void)state;
+    write_file("text.txt", text, sizeof text - 1);
+    command_run(&ran, NULL, "perplexity", "-m", model, "--context=16,4096", "--format=json",
+                "text.txt", NULL);
+    assert_ran(&ran, 0, NULL, "");
+    char *second = strchr(ran.out, '\n');
+    *second++ = '\0';
+    json_t *line = json_loads(ran.out, 0, NULL);
+    assert_int_equal(json_integer_value(json_object_get(line, "tokens")), 60);
+    double bits = json_number_value(json_object_get(line, "bits_per_token"));
+    assert_true(bits > 1 && bits < 8);
+    assert_float_equal(json_number_value(json_object_get(line, "perplexity")), exp2(bits), 1e-3);
+    json_decref(line);
+    assert_string_equal(second, "{\"context\": 4096, \"scaling\": \"as trained\", \"tokens\": 0, "
+                                "\"bits_per_token\": null, \"perplexity\": null}\n");
+    command_run(&ran, NULL, "perplexity", "-m", model, "--context=16,4096", "--format=csv",
+                "text.txt", NULL);
+    assert_ran(&ran, 0, NULL, "");
+    assert_non_null(strstr(ran.out, "\n16,as trained,60,"));
+    assert_non_null(strstr(ran.out, "\n4096,as trained,0,,\n"));
+}
+
+/* A model may be named by its weights file; what lies beside that is its own. */
+static void test_model_named_by_its_file(void **state) {
+    static char plain[1 << 14];
+    (void)state;
+    command_run(&ran, NULL, "classify", "-m", "model", "cat.png", NULL);
+    snprintf(plain, sizeof plain, "%s", ran.out);
+    copy_file("model/config.json", "config.json");
+    copy_file("model/model.safetensors", "model.safetensors");
+    command_run(&ran, NULL, "classify", "-m", "model.safetensors", "cat.png", NULL);
+    assert_ran(&ran, 0, plain, "");
+    command_run(&ran, NULL, "classify", "-m", "model/model.safetensors", "cat.png", NULL);
+    assert_ran(&ran, 0, plain, "");
+    command_run(&ran, NULL, "pack", "-q", "-m", "model.safetensors", "-o", "packed_file", NULL);
+    assert_int_equal(ran.code, 0);
+    command_run(&ran, NULL, "classify", "-m", "packed_file", "cat.png", NULL);
+    assert_ran(&ran, 0, plain, "");
+    remove("model.safetensors");
+    remove("config.json");
+
+    const char *words = VT_SOURCE_DIR "/weights/positions/rope";
+    command_run(&ran, NULL, "generate", "-n8", "-m", words, "In", NULL);
+    assert_int_equal(ran.code, 0);
+    snprintf(plain, sizeof plain, "%s", ran.out);
+    command_run(&ran, NULL, "generate", "-n8", "-m",
+                VT_SOURCE_DIR "/weights/positions/rope/model.safetensors", "In", NULL);
+    assert_ran(&ran, 0, plain, "");
+}
+
+/* Lines as Windows ends them, and labels with spaces around them, are the same texts. */
+static void test_texts_of_files(void **state) {
+    static const char *const model = VT_SOURCE_DIR "/weights/positions/alibi";
+    static char plain[1 << 14];
+    (void)state;
+    write_file("texts.txt", "one\ntwo\n", 8);
+    command_run(&ran, NULL, "embed", "-m", model, "--text-from=texts.txt", "--format=json", NULL);
+    assert_ran(&ran, 0, NULL, "");
+    snprintf(plain, sizeof plain, "%s", ran.out);
+    write_file("texts.txt", "one\r\ntwo", 8);
+    command_run(&ran, NULL, "embed", "-m", model, "--text-from=texts.txt", "--format=json", NULL);
+    assert_ran(&ran, 0, plain, "");
+}
+
+/* The pooled vector is what a model that pools by attention gives anyway. */
+static void test_embed_of_a_map_model(void **state) {
+    static const char *const model = VT_TEST_DATA "/golden/timm_vit_siglip_map";
+    static char plain[1 << 14];
+    (void)state;
+    command_run(&ran, NULL, "embed", "-m", model, "--format=json", "cat.png", NULL);
+    assert_ran(&ran, 0, NULL, "");
+    snprintf(plain, sizeof plain, "%s", ran.out);
+    command_run(&ran, NULL, "embed", "-m", model, "--format=json", "--pool=map", "cat.png", NULL);
+    assert_ran(&ran, 0, plain, "");
+}
+
+/* A tensor that nothing knows is told of, as it may be what the model needs. */
+static void test_unknown_tensor_is_noted(void **state) {
+    static const float one = 1;
+    test_model model;
+    (void)state;
+    load_test_model(&model, "timm_vit_token");
+    model.tensors[model.count++] =
+        (vt_tensor){"mystery.weight", VT_DTYPE_F32, 1, {1}, &one, sizeof one};
+    assert_int_equal(mkdir("odd", 0700), 0);
+    write_test_model(&model, "odd");
+    free_test_model(&model);
+    command_run(&ran, NULL, "classify", "-m", "odd", "cat.png", NULL);
+    assert_ran(&ran, 0, NULL,
+               "vitrine: note: odd/model.safetensors: tensor mystery.weight is not known to the "
+               "family timm VisionTransformer and was left out\n");
+    command_run(&ran, NULL, "classify", "-q", "-m", "odd", "cat.png", NULL);
+    assert_ran(&ran, 0, NULL, "");
+}
+
 /* The packed copy gives the same predictions, and takes no words of its own kind twice. */
 static void test_pack(void **state) {
     (void)state;
@@ -390,6 +541,13 @@ int main(void) {
         cmocka_unit_test(test_perplexity_table),
         cmocka_unit_test(test_rounded_size_is_noted),
         cmocka_unit_test(test_inspect_advises),
+        cmocka_unit_test(test_advice_for_each_kind),
+        cmocka_unit_test(test_inspect_with_a_picture),
+        cmocka_unit_test(test_perplexity_for_programs),
+        cmocka_unit_test(test_model_named_by_its_file),
+        cmocka_unit_test(test_texts_of_files),
+        cmocka_unit_test(test_embed_of_a_map_model),
+        cmocka_unit_test(test_unknown_tensor_is_noted),
     };
     return cmocka_run_group_tests(tests, command_workspace, command_cleanup);
 }

@@ -246,6 +246,24 @@ static void test_refusals(void **state) {
     free_frame(&made);
 }
 
+/* What is no picture yet is decoded first, within the limits of any picture. */
+static void test_mjpeg_refusals(void **state) {
+    (void)state;
+    static const uint8_t bytes[] = {0xFF, 0xD8, 0xFF, 0xD9};
+    vt_frame f = {.format = VT_PIXEL_MJPEG, .planes = {bytes}, .size = sizeof bytes}, out;
+    vt_raster raster = {0};
+    vt_error err = {0};
+    const vt_limits narrow = {.struct_size = sizeof narrow, .image_bytes = 3};
+    expect_refused(&f, "an MJPEG frame has no rows before it is decoded");
+    assert_int_equal(vt_set_limits(&narrow, NULL), VT_OK);
+    assert_int_equal(vt_frame_decode(&out, &f, &raster, &err), VT_ERR_LIMIT);
+    assert_string_equal(err.message, "a JPEG of 4 bytes");
+    assert_int_equal(vt_set_limits(NULL, NULL), VT_OK);
+    f.planes[0] = NULL;
+    assert_int_equal(vt_frame_decode(&out, &f, &raster, &err), VT_ERR_ARGUMENT);
+    assert_string_equal(err.message, "plane 0 of a mjpeg frame is NULL");
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_every_format),
@@ -254,6 +272,7 @@ int main(void) {
         cmocka_unit_test(test_packed_memory),
         cmocka_unit_test(test_names),
         cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_mjpeg_refusals),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

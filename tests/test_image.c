@@ -469,6 +469,32 @@ static void flip(const char *name, const vt_mapfile *file) {
     free(bytes);
 }
 
+/* A scan takes as long as the picture is large, whatever little it brings: a file may have many. */
+static void test_many_scans(void **state) {
+    enum { SCANS = 600 };
+    (void)state;
+    vt_mapfile file;
+    vt_image image;
+    vt_error err = {0};
+    size_t begin = 0, end, used;
+    assert_int_equal(vt_mapfile_open(&file, IMAGES "progressive.jpg", SIZE_MAX, NULL), VT_OK);
+    while (file.data[begin] != 0xFF || file.data[begin + 1] != 0xDA)
+        begin++;
+    for (end = begin + 2; file.data[end] != 0xFF || file.data[end + 1] == 0;)
+        end++;
+    const size_t scan = end - begin, most = file.size + SCANS * scan;
+    uint8_t *bytes = malloc(most);
+    assert_non_null(bytes);
+    memcpy(bytes, file.data, end);
+    for (used = end; used < end + SCANS * scan; used += scan)
+        memcpy(bytes + used, file.data + begin, scan);
+    memcpy(bytes + used, file.data + end, file.size - end);
+    assert_int_equal(vt_image_decode(&image, bytes, most, NULL, &err), VT_ERR_LIMIT);
+    assert_string_equal(err.message, "JPEG: over 500 scans");
+    free(bytes);
+    vt_mapfile_close(&file);
+}
+
 static void test_flip(void **state) {
     (void)state;
     for_each_fixture(flip);
@@ -484,7 +510,7 @@ int main(void) {
         cmocka_unit_test(test_not_images),    cmocka_unit_test(test_pnm_headers),
         cmocka_unit_test(test_files),         cmocka_unit_test(test_standard_input),
         cmocka_unit_test(test_exif),          cmocka_unit_test(test_cut),
-        cmocka_unit_test(test_flip),
+        cmocka_unit_test(test_many_scans),    cmocka_unit_test(test_flip),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -260,6 +260,14 @@ static void test_damaged(void **state) {
         {"{\"version\": 1, \"tensors\": [{\"name\": \"x\", \"dtype\": \"F32\", \"shape\": "
          "[4294967296, 4294967296]}]}",
          "not a size", VT_ERR_FORMAT},
+        {"{\"version\": 1, \"tensors\": [{\"name\": \"x\", \"dtype\": \"F32\"}]}", "x: no shape",
+         VT_ERR_FORMAT},
+        {"{\"version\": 1, \"tensors\": [{\"name\": \"x\", \"dtype\": \"F32\", \"shape\": "
+         "[1, 1, 1, 1, 1, 1, 1, 1, 1]}]}",
+         "x: no shape", VT_ERR_FORMAT},
+        {"{\"version\": 1, \"tensors\": [{\"name\": \"x\", \"dtype\": \"F32\", \"shape\": "
+         "[4611686018427387904]}]}",
+         "x is too large", VT_ERR_FORMAT},
         {"{\"version\": 1, \"tensors\": [7]}", "", VT_ERR_FORMAT},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {

@@ -301,6 +301,16 @@ static void test_bad_configs(void **state) {
               "preprocessor_config.json: \"size\": neither shortest_edge nor height and width");
     check_bad(false, "{\"resample\": 6}", VT_ERR_UNSUPPORTED,
               "preprocessor_config.json: \"resample\": not one of Pillow's filters");
+    check_bad(false,
+              "{\"image_processor_type\": \"CLIPImageProcessor\", \"crop_size\": {\"height\": 0, "
+              "\"width\": 8}}",
+              VT_ERR_UNSUPPORTED, "preprocessor_config.json: \"crop_size\": no height and width");
+    check_bad(false,
+              "{\"image_processor_type\": \"Siglip2ImageProcessor\", \"max_num_patches\": 0}",
+              VT_ERR_FORMAT, "preprocessor_config.json: \"max_num_patches\": no patches");
+    check_bad(false, "{\"image_processor_type\": \"DINOv3ViTImageProcessorFast\", \"resample\": 1}",
+              VT_ERR_UNSUPPORTED,
+              "preprocessor_config.json: \"resample\": floats are resized bilinear or bicubic");
     check_bad(false, "{\"do_resize\": 1}", VT_ERR_FORMAT,
               "preprocessor_config.json: \"do_resize\": expected true or false, found 1");
     check_bad(false, "{\"image_mean\": \"imagenet\"}", VT_ERR_FORMAT,

@@ -268,6 +268,10 @@ static void test_indices(void **state) {
     hub_add("org/m", "config.json", "{}", 2);
     hub_add("org/m", "model.safetensors.index.json", "{\"weight_map\":[]}", 17);
     expect_failure(3, "org/m: model.safetensors.index.json: no \"weight_map\" of tensors to files");
+    assert_int_equal(hub_fresh(state), 0);
+    hub_add("org/m", "config.json", "{}", 2);
+    hub_add("org/m", "model.safetensors.index.json", "{\n", 2);
+    expect_failure_about(3, "vitrine: org/m: model.safetensors.index.json: line 2, column 0: ");
 }
 
 /* ---- bytes -------------------------------------------------------------------------------------
@@ -330,6 +334,25 @@ static void test_resumed(void **state) {
     assert_string_equal(hub_last_range(WEIGHTS), "bytes=100000-");
     assert_non_null(strstr(ran.err, " 283 KiB of it downloaded"));
     assert_int_equal(incomplete_size("org/m"), SIZE_MAX);
+}
+
+/* Another part than was asked for, or one that nobody can tell, is not put where the rest goes. */
+static void test_resumed_with_another_part(void **state) {
+    static const char *const headers[] = {"Content-Range: bytes 7-10/389696\r\n",
+                                          "Content-Range: bytes some-more/389696\r\n",
+                                          "Content-Range: none\r\n", NULL};
+    for (size_t i = 0; i < sizeof headers / sizeof *headers; i++) {
+        assert_int_equal(serve(state), 0);
+        expect_broken_pull();
+        hub_befall((hub_fault){.path = WEIGHTS,
+                               .method = "GET",
+                               .after = 1,
+                               .status = 206,
+                               .headers = headers[i],
+                               .body = "data"});
+        expect_failure(1, "org/m: model.safetensors: other bytes came than those from 100000 on");
+        assert_int_equal(incomplete_size("org/m"), HELD);
+    }
 }
 
 /* A host that does not know ranges sends all of it. */
@@ -539,6 +562,7 @@ int main(void) {
         cmocka_unit_test_setup(test_wrong_size, serve),
         cmocka_unit_test_setup(test_broken_connection, serve),
         cmocka_unit_test_setup(test_resumed, serve),
+        cmocka_unit_test_setup(test_resumed_with_another_part, serve),
         cmocka_unit_test_setup(test_resumed_without_ranges, serve),
         cmocka_unit_test_setup(test_resumed_out_of_range, serve),
         cmocka_unit_test_setup(test_resumed_from_damage, serve),

@@ -351,6 +351,28 @@ static void test_failed_write_leaves_the_old_file(void **state) {
     assert_null(part);
 }
 
+static void test_what_cannot_be_written(void **state) {
+    (void)state;
+    static const float one = 1;
+    vt_tensor tensors[2] = {{"a", VT_DTYPE_F32, VT_MAX_DIMS + 1, {1}, &one, sizeof one},
+                            {"b", VT_DTYPE_F32, 1, {1}, &one, sizeof one}};
+    vt_error err = {0};
+    assert_int_equal(vt_tensor_file_write("never", tensors, 2, &err), VT_ERR_ARGUMENT);
+    assert_string_equal(err.message, "never: a: 9 dimensions are more than 8");
+    tensors[0].ndim = 1;
+    tensors[0].shape[0] = 2;
+    assert_int_equal(vt_tensor_file_write("never", tensors, 2, &err), VT_ERR_ARGUMENT);
+    assert_string_equal(err.message, "never: a: its 4 bytes are not what its shape takes");
+    tensors[0].shape[0] = 1;
+    tensors[0].name = "b";
+    assert_int_equal(vt_tensor_file_write("never", tensors, 2, &err), VT_ERR_ARGUMENT);
+    assert_string_equal(err.message, "never: b: two tensors of that name");
+    tensors[0].name = "\xff";
+    assert_int_equal(vt_tensor_file_write("never", tensors, 2, &err), VT_ERR_ARGUMENT);
+    assert_string_equal(err.message, "never: tensor 0: its name is not UTF-8");
+    assert_null(fopen("never", "rb"));
+}
+
 static void test_write_into_no_folder(void **state) {
     const char *path = path_in(*state, "none/x.safetensors");
     expect_not_written(path, VT_ERR_IO, NULL, 0, "No such file");
@@ -369,6 +391,7 @@ int main(void) {
         cmocka_unit_test(test_no_such_file),
         cmocka_unit_test(test_any_range_cut_out),
         cmocka_unit_test(test_failed_write_leaves_the_old_file),
+        cmocka_unit_test(test_what_cannot_be_written),
         cmocka_unit_test(test_write_into_no_folder),
     };
     return cmocka_run_group_tests_name("safetensors", tests, create_temp_dir, remove_temp_dir);

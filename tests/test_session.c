@@ -681,6 +681,53 @@ static void test_no_classifier(void **state) {
     vt_model_close(model);
 }
 
+/* A call that the model has no part for, or of a session that was made without that part. */
+static void expect_unsupported(vt_status status, const vt_error *err, const char *message) {
+    assert_int_equal(status, VT_ERR_UNSUPPORTED);
+    assert_string_equal(err->message, message);
+}
+
+static void test_pictures_for_a_text_model(void **state) {
+    (void)state;
+    static const char none[] = "this model takes no pictures";
+    static float floats[3 * 16 * 16];
+    const float *pictures[] = {floats};
+    const vt_frame frame = {.format = VT_PIXEL_GRAY8,
+                            .width = 4,
+                            .height = 4,
+                            .planes = {(const uint8_t *)floats},
+                            .strides = {4}};
+    uint8_t bytes[12] = {0};
+    const vt_image image = {.width = 2, .height = 2, .stride = 6, .pixels = bytes};
+    size_t size = 16, height, width;
+    vt_result result = {.struct_size = sizeof result};
+    vt_error err = {0};
+    vt_model *model = open_case("text_bert");
+    vt_session *session = create(model, 1, 0, 1);
+    expect_unsupported(vt_session_preprocess(session, floats, &image, &err), &err, none);
+    expect_unsupported(vt_session_forward(session, floats, 1, &err), &err, none);
+    expect_unsupported(vt_session_run(session, &result, &frame, 1, &err), &err, none);
+    expect_unsupported(vt_session_fit_size(session, &image, &height, &width, &err), &err, none);
+    expect_unsupported(vt_session_forward_sizes(session, pictures, &size, &size, 1, &err), &err,
+                       none);
+    expect_unsupported(vt_session_forward_naflex(session, pictures, &size, &size, 1, &err), &err,
+                       "this model takes pictures of one size");
+    vt_session_destroy(session);
+    vt_model_close(model);
+}
+
+static void test_text_for_a_picture_model(void **state) {
+    (void)state;
+    static const int64_t ids[] = {1, 2};
+    vt_error err = {0};
+    vt_model *model = open_case("timm_vit_token");
+    vt_session *session = create(model, 1, 0, 1);
+    expect_unsupported(vt_session_forward_text(session, ids, NULL, 1, 2, &err), &err,
+                       "this session has no text: the model takes none, or text_tokens was 0");
+    vt_session_destroy(session);
+    vt_model_close(model);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_batch_equals_one_by_one),
@@ -704,6 +751,8 @@ int main(void) {
         cmocka_unit_test(test_classify_is_its_three_steps),
         cmocka_unit_test(test_shrink_on_load),
         cmocka_unit_test(test_no_classifier),
+        cmocka_unit_test(test_pictures_for_a_text_model),
+        cmocka_unit_test(test_text_for_a_picture_model),
     };
     return cmocka_run_group_tests_name("sessions", tests, create_temp_dir, remove_temp_dir);
 }
