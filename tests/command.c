@@ -25,9 +25,10 @@
 enum { MOST_ARGUMENTS = 40 };
 
 /* Nothing of the caller's terminal, language or settings reaches the command: of the environment
- * these alone, and of the caller's own no more than the first two. */
+ * these alone, and of the caller's own no more than the first three. */
 static const char *const passed_on[] = {
     "ASAN_OPTIONS",
+    "GCOV_ERROR_FILE",
     "VITRINE_GNUPLOT",
     "VITRINE_MODEL",
     "VITRINE_THREADS",
@@ -42,12 +43,13 @@ static const char *const passed_on[] = {
     "HF_HUB_OFFLINE",
     "HF_HUB_DISABLE_SYMLINKS",
     "http_proxy",
+    "GCOV_PREFIX",
     "LD_PRELOAD",
     "VT_FAIL_ALLOCATION",
     "VT_COUNT_TO",
     "VT_CUT_MAPPED",
 };
-enum { NUM_PASSED_ON = sizeof passed_on / sizeof *passed_on, FIRST_OWN = 2 };
+enum { NUM_PASSED_ON = sizeof passed_on / sizeof *passed_on, FIRST_OWN = 3 };
 
 const char *command_path = VT_COMMAND;
 
