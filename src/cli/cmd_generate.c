@@ -139,6 +139,10 @@ static int generate(const vt_model *model, const vt_tokenizer *tokenizer, const 
         complain("the prompt", err.message);
         return EXIT_SOME_FAILED;
     }
+    if (t.count == 0) {
+        vt_ids_free(prompt);
+        return complain_usage(generate_command.name, "the prompt is empty");
+    }
     t.ids = allocate(t.count + s->max_tokens, sizeof *t.ids);
     memcpy(t.ids, prompt, t.count * sizeof *t.ids);
     vt_ids_free(prompt);
@@ -146,12 +150,10 @@ static int generate(const vt_model *model, const vt_tokenizer *tokenizer, const 
     options.num_threads = s->threads;
     options.text_tokens = PREFILL;
     options.cache_tokens = t.count + s->max_tokens;
-    int code = EXIT_DONE;
-    if (t.count == 0)
-        code = complain_usage(generate_command.name, "the prompt is empty");
-    else if (vt_session_create(&session, model, &options, &err))
+    int code;
+    if (vt_session_create(&session, model, &options, &err))
         code = model_failed(model, &err, generate_command.name);
-    if (code == EXIT_DONE)
+    else
         code = continue_text(&t, session, model, s);
     vt_session_destroy(session);
     free(t.ids);
