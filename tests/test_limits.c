@@ -98,13 +98,15 @@ static void test_headers_without_pixels(void **state) {
         'B', 'M', [10] = 54, [14] = 40, [19] = 0x40, [23] = 0x3f, [26] = 1, [28] = 24};
     static const unsigned char psd[26] = {
         '8', 'B', 'P', 'S', 0, 1, [13] = 3, [16] = 0x3f, [20] = 0x40, [23] = 8, [25] = 3};
+    static const unsigned char gif[33] = {'G', 'I', 'F', '8', '7', 'a', 0, 0x3f, 0, 0x40};
     static const char pnm[] = "P6 16384 16384 255\n", hdr[] = "#?RGBE\nFORMAT=32-bit_rle_rgbe\n\n"
                                                               "-Y 16384 +X 16384\n";
     const struct {
         const void *bytes;
         size_t size;
-    } files[] = {{tga, sizeof tga}, {rle_tga, sizeof rle_tga}, {bmp, sizeof bmp},
-                 {psd, sizeof psd}, {pnm, sizeof pnm - 1},     {hdr, sizeof hdr - 1}};
+    } files[] = {{tga, sizeof tga},    {gif, sizeof gif}, {rle_tga, sizeof rle_tga},
+                 {bmp, sizeof bmp},    {psd, sizeof psd}, {pnm, sizeof pnm - 1},
+                 {hdr, sizeof hdr - 1}};
     const vt_allocator watching = {note_size, give_back, NULL};
     (void)state;
     vt_set_allocator(&watching);

@@ -136,14 +136,14 @@ static vt_status check_pnm(const uint8_t *bytes, size_t size, vt_error *err) {
 }
 
 /* Whether so few bytes can be such a picture. A run of 128 bytes takes two (TGA, PSD), all else
- * more, but for GIF, whose codes stand for any number of pixels. stb_image would allocate the
- * picture and fill it with the zeros that it reads past the end: seconds, for a header of 18 bytes.
- */
+ * more, but for GIF, where a code of 12 bits stands for at most 4096 pixels. A GIF's pixels need
+ * not all be drawn; one so large and so small in bytes is still no picture of anybody's.
+ * stb_image would allocate the picture, and fill it with what it makes of nothing: seconds, and 9
+ * bytes a pixel of a GIF, for a header of 18 bytes. */
 static bool can_hold(const uint8_t *bytes, size_t size, int width, int height) {
-    enum { PIXELS_A_BYTE = 64 };
-    if (size >= 4 && memcmp(bytes, "GIF8", 4) == 0)
-        return true;
-    return (uint64_t)width * (uint64_t)height / PIXELS_A_BYTE <= size;
+    const bool is_gif = size >= 4 && memcmp(bytes, "GIF8", 4) == 0;
+    const uint64_t pixels_a_byte = is_gif ? 4096 : 64;
+    return (uint64_t)width * (uint64_t)height / pixels_a_byte <= size;
 }
 
 bool vt_is_tga(const uint8_t *bytes, size_t size) {
