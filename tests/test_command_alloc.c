@@ -129,7 +129,8 @@ static void fail_scenario(const scenario *s, size_t first, size_t step) {
     }
     print_message("%s: %zu allocations; %zu looked at failed the command\n", s->name, count,
                   failed);
-    assert_true(count > 5 && (failed > 0 || step > 1));
+    /* A help asks for some twenty, of the C library's, which all do without. */
+    assert_true(count > 5 && (failed > 0 || step > 1 || count < 50));
     free(expected);
     command_free(&ran);
 }

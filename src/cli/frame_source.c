@@ -205,7 +205,7 @@ static source_status next_raw(frame_source *source, frame_buffer *out) {
 static source_status next_y4m(frame_source *source, frame_buffer *out) {
     static const size_t length = sizeof Y4M_FRAME - 1;
     const unsigned char *next;
-    char line[Y4M_LONGEST_LINE];
+    char line[Y4M_LONGEST_LINE] = "";
     if (bytes_peek(&source->bytes, &next, 1) == 0)
         return end_of(source, false, 0);
     bool is_line = read_line(&source->bytes, line);

@@ -27,10 +27,10 @@ static bool spawn(pid_t *process, int in, int out) {
     posix_spawnattr_init(&attributes);
     posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP);
     posix_spawn_file_actions_init(&files);
-    posix_spawn_file_actions_adddup2(&files, in, 0);
-    posix_spawn_file_actions_adddup2(&files, out, 1);
-    posix_spawn_file_actions_addopen(&files, 2, "/dev/null", O_WRONLY, 0);
-    int failed = posix_spawnp(process, program(), &files, &attributes, arguments, environ);
+    bool failed = posix_spawn_file_actions_adddup2(&files, in, 0) ||
+                  posix_spawn_file_actions_adddup2(&files, out, 1) ||
+                  posix_spawn_file_actions_addopen(&files, 2, "/dev/null", O_WRONLY, 0) ||
+                  posix_spawnp(process, program(), &files, &attributes, arguments, environ);
     posix_spawn_file_actions_destroy(&files);
     posix_spawnattr_destroy(&attributes);
     return !failed;

@@ -44,11 +44,19 @@ static void check_ids(const vt_tokenizer *tokenizer, const char *text, size_t si
     vt_ids_free(ids);
 }
 
+/* A file in memory is a link out of its directory. */
+static void follow_links(void) {
+    vt_limits limits = VT_LIMITS_INIT;
+    limits.follow_links = true;
+    fuzz_check(vt_set_limits(&limits, NULL) == VT_OK, "links are followed");
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     vt_error err = {0};
     vt_tokenizer *tokenizer;
     fuzz_input input = {data, size};
     const fuzz_input json = fuzz_part(&input);
+    follow_links();
     if (!fuzz_ok(vt_tokenizer_open(&tokenizer, fuzz_file(json.data, json.size), &err), &err))
         return 0;
     char *text = fuzz_copy(input.data, input.size, false);
