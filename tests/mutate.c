@@ -261,6 +261,9 @@ static void mutate_images(uint64_t first, size_t runs) {
         add_file(&t, "picture");
         try_it(number, &t);
     }
+    for (int i = 0; i < count; i++)
+        free(entries[i]);
+    free(entries);
 }
 
 /* ---- models -------------------------------------------------------------------------------- */

@@ -21,12 +21,10 @@ static void set_unfinished(char *temporary) {
     unfinished = temporary;
 }
 
-/* Async-signal-safe. */
+/* Async-signal-safe. What `unfinished` points at belongs to who set it, also at the end. */
 void outfile_abandon(void) {
-    const char *temporary = unfinished;
-    if (temporary)
-        unlink(temporary);
-    unfinished = NULL;
+    if (unfinished)
+        unlink(unfinished);
 }
 
 /* What is not a regular file can't be replaced by one: /dev/stdout stays what it is. */
