@@ -401,7 +401,8 @@ static void test_inspect_with_a_picture(void **state) {
                      2);
     assert_float_equal(chance, sqrt(2 / (3.14159265 * 48)), 1e-3);
     assert_true(angle > 0.5 * chance && angle < 2 * chance);
-    assert_non_null(strstr(ran.out, "they would cost 181,580 more parameters"));
+    /* Three times those of three blocks: 3 (4 48 48 + 2 48 192). */
+    assert_non_null(strstr(ran.out, "they would cost 248,832 more parameters"));
     command_run(&ran, NULL, "inspect", "-m", VT_TEST_DATA "/golden/timm_vit_siglip_map", NULL);
     assert_non_null(strstr(ran.out, "36: 6 x 6 patches\n")); /* and no prefix */
 }

@@ -68,11 +68,17 @@ static void print_advice(advice a) {
         row("to set", "%s", a.option);
 }
 
+/* Of all blocks' matrices, which have as many key and value heads as query heads in pictures. */
+static size_t block_weights(const vt_model_info *info) {
+    size_t heads = info->num_heads * info->head_dim,
+           mlp = (info->gated_mlp ? 3 : 2) * info->mlp_dim;
+    return info->depth * info->width * (4 * heads + mlp);
+}
+
 /* What adding positions shares and concatenating them would cost: blocks of twice the width have
  * four times the weights, and twice the work in attention. */
 static void print_angles(const inspection *seen) {
     const vt_model_plan *plan = &seen->plan;
-    double linear = plan->flops_linear / (2 * (double)plan->num_tokens);
     double more = 3 * plan->flops_linear + plan->flops_attention + plan->flops_head;
     char weights[32], flops[32];
     row("orthogonality",
@@ -80,7 +86,7 @@ static void print_angles(const inspection *seen) {
         "width have %.3f",
         seen->angles.mean_abs_cos, seen->angles.of_chance);
     row("concatenated", "they would cost %s more parameters and %s more: adding shares one width",
-        text_grouped(weights, (size_t)(3 * linear)), text_metric(flops, more, "FLOP"));
+        text_grouped(weights, 3 * block_weights(&seen->info)), text_metric(flops, more, "FLOP"));
 }
 
 static void print_tokens(const inspection *seen) {
