@@ -23,14 +23,13 @@
 
 #include <errno.h>
 #include <pthread.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
-#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/memory.h"
+#include "base/processors.h"
 
 enum {
     SPIN_NS = 30000,       /* a sleeping thread takes about as long to wake */
@@ -43,6 +42,7 @@ typedef struct worker {
     vt_pool *pool;
     size_t thread; /* 1.. */
     pthread_t handle;
+    int kept_off; /* a processor, by leave_processor_to_caller; -1: none */
 } worker;
 
 /* How many of a thread's own tasks, a run of numbers, have been taken; and maybe a few more. On a
@@ -69,6 +69,9 @@ struct vt_threads {
     pthread_mutex_t mutex;
     pthread_cond_t work;     /* the ticket has tasks, or stop */
     pthread_cond_t finished; /* unfinished is 0 */
+
+    vt_processors allowed; /* to whoever created the pool */
+    int left_to_caller;    /* the processor that workers were last to stay off; -1: none */
 
     unsigned forks; /* num_forks when the workers were started */
     size_t num_workers;
@@ -172,9 +175,22 @@ static void *worker_main(void *argument) {
     return NULL;
 }
 
+/* Has the workers stay off the processor that the caller is on, if there are enough others. Linux
+ * wakes a worker right there more often than not on some machines, virtual ones above all, and the
+ * two share it for pass after pass: passes are too short for the scheduler to even them out. */
+static void leave_processor_to_caller(vt_pool *pool) {
+    int here = vt_processor_here();
+    if (here < 0 || here == pool->left_to_caller || pool->allowed.count <= pool->num_workers)
+        return;
+    for (worker *w = pool->workers; w < pool->workers + pool->num_workers; w++)
+        vt_thread_keep_off(w->handle, &pool->allowed, &w->kept_off, here);
+    pool->left_to_caller = here;
+}
+
 static void wake_workers(vt_pool *pool, size_t wanted) {
     if (atomic_load(&pool->sleepers) == 0)
         return;
+    leave_processor_to_caller(pool);
     pthread_mutex_lock(&pool->mutex);
     if (wanted >= pool->num_workers)
         pthread_cond_broadcast(&pool->work);
@@ -260,16 +276,6 @@ size_t vt_pool_size(const vt_pool *pool) {
     return pool ? pool->num_workers + 1 : 1;
 }
 
-size_t vt_num_processors(void) {
-    long online = sysconf(_SC_NPROCESSORS_ONLN);
-#if defined(__linux__)
-    cpu_set_t set; /* of 1024; sched_getaffinity fails on larger machines */
-    if (sched_getaffinity(0, sizeof set, &set) == 0)
-        online = CPU_COUNT(&set);
-#endif
-    return online > 0 ? (size_t)online : 1;
-}
-
 /* Starts one worker that handles no signals: those are the program's own threads' business. */
 static int start_worker(worker *self) {
     pthread_attr_t attributes;
@@ -304,13 +310,15 @@ vt_status vt_pool_create(vt_pool **out, size_t num_threads, vt_error *err) {
         vt_free(pool);
         return vt_fail_memory(err, "thread pool", num_threads * sizeof *pool->own);
     }
+    pool->allowed = vt_processors_allowed();
+    pool->left_to_caller = -1;
     pool->forks = atomic_load(&num_forks);
     pthread_mutex_init(&pool->mutex, NULL);
     pthread_cond_init(&pool->work, NULL);
     pthread_cond_init(&pool->finished, NULL);
     for (size_t i = 0; i + 1 < num_threads; i++) {
         worker *next = &pool->workers[i];
-        *next = (worker){.pool = pool, .thread = i + 1};
+        *next = (worker){.pool = pool, .thread = i + 1, .kept_off = -1};
         int failed = start_worker(next);
         if (failed) {
             vt_pool_destroy(pool);
