@@ -7,6 +7,14 @@
 #include "kernels/peak.h"
 #include "models/session.h"
 
+/* Of the last block, whose keys and values are not computed: what a query absorbs of them, its
+ * product with the tokens, and theirs with the probabilities. */
+static double count_absorbed(const vt_encoder_config *encoder, double queries, double tokens) {
+    double heads = (double)encoder->attention.num_heads, width = (double)encoder->width;
+    double head_dim = (double)encoder->attention.head_dim;
+    return 4 * queries * heads * width * (head_dim + tokens);
+}
+
 /* Multiply-adds count twice, as everywhere in the field. The last block computes the first `few`
  * tokens alone, or all where that is 0. Matching tokens before they are merged is left out: it is
  * one head's product of half the queries with half the keys. */
@@ -20,6 +28,9 @@ static void count_flops(vt_model_plan *out, const vt_model *model, const vt_visi
     double kv_width = (double)vt_encoder_qkv_width(encoder) - q_width;
     double mlp = (double)encoder->mlp_dim * (encoder->gated_mlp ? 3 : 2);
     double head = config->num_classes ? (double)model->weights.head.weight.k : 0;
+    bool absorbs =
+        few && !config->vision.has_rope && !shape->merge && encoder->depth &&
+        vt_block_can_absorb(encoder, &model->weights.vision.blocks[encoder->depth - 1], few);
     out->flops_patch_embed =
         2 * patches * (double)model->weights.vision.embed.proj.weight.k * width;
     for (size_t block = 0; block < encoder->depth; block++) {
@@ -28,8 +39,11 @@ static void count_flops(vt_model_plan *out, const vt_model *model, const vt_visi
         double left = (double)vt_vision_tokens_after(config, shape, block + 1);
         double queries = last && (double)few < keys ? (double)few : keys;
         left = left < queries ? left : queries;
-        out->flops_attention += 4 * queries * keys * q_width;
-        out->flops_linear += 2 * width * (2 * queries * q_width + keys * kv_width + left * mlp);
+        bool absorbed = last && absorbs && queries < keys;
+        out->flops_attention +=
+            absorbed ? count_absorbed(encoder, queries, keys) : 4 * queries * keys * q_width;
+        out->flops_linear += 2 * width * (2 * queries * q_width + left * mlp);
+        out->flops_linear += absorbed ? 0 : 2 * width * keys * kv_width;
     }
     out->flops_head = 2 * head * (double)config->num_classes * (config->distill_head ? 2 : 1);
     out->flops =

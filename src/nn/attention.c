@@ -10,7 +10,7 @@
  * head_dim) stay in the second-level cache while the queries of a chunk pass over them; packing
  * them is paid once for Q_CHUNK queries, and not worth it for FEW of them (a decoding step, a
  * pooling probe). */
-enum { Q_TILE = 48, KV_BLOCK = 256, Q_CHUNK = 1024, FEW = 4 };
+enum { Q_TILE = 48, KV_BLOCK = 256, Q_CHUNK = 1024, FEW = VT_ATTENTION_FEW };
 
 /* Tasks of one size that outweigh a thread's waiting for the last; the fewest queries of one. */
 enum { ENOUGH_TASKS_A_THREAD = 8, LEAST_CHUNK = 64 };
@@ -20,6 +20,7 @@ typedef struct attention_call {
     const vt_attention_shape *shape;
     const vt_attention_args *args;
     size_t num_chunks;     /* of queries, a head */
+    bool few;              /* queries: nothing is packed */
     float *scratch;        /* of all threads */
     size_t thread_scratch; /* floats, a thread */
     float *probabilities;  /* for vt_attention_probabilities */
@@ -27,8 +28,9 @@ typedef struct attention_call {
 
 /* One thread's scratch memory. */
 typedef struct attention_tile {
-    float *k_panels; /* scale * K^T of a block, [head_dim][KV_BLOCK] in panels */
-    float *v_panels; /* V of a block, [KV_BLOCK][head_dim] in panels */
+    float *k_panels; /* scale * K^T of a block, [head_dim][KV_BLOCK] in panels; of few queries
+                      * none, */
+    float *v_panels; /* V of a block, [KV_BLOCK][head_dim] in panels; nor these */
     float *scores;   /* [Q_TILE][KV_BLOCK] */
     float *row_max;  /* [Q_CHUNK], running */
     float *row_sum;  /* [Q_CHUNK], running */
@@ -60,6 +62,7 @@ static size_t round_up(size_t n, size_t multiple) {
     return (n + multiple - 1) / multiple * multiple;
 }
 
+/* With a head_dim of 0 it has no panels. */
 static attention_tile carve(vt_arena *arena, const vt_kernels *kernels, size_t head_dim) {
     size_t nr = kernels->nr;
     return (attention_tile){
@@ -256,7 +259,7 @@ static void attention_task(void *context, size_t task, size_t thread) {
     size_t head_dim = call->shape->head_dim;
     attention_chunk chunk = find_chunk(call, task);
     vt_arena arena = {.base = (unsigned char *)(call->scratch + thread * call->thread_scratch)};
-    attention_tile tile = carve(&arena, call->kernels, head_dim);
+    attention_tile tile = carve(&arena, call->kernels, call->few ? 0 : head_dim);
 
     for (size_t r = 0; r < chunk.count; r++) {
         tile.row_max[r] = -INFINITY;
@@ -268,7 +271,7 @@ static void attention_task(void *context, size_t task, size_t thread) {
     visible_keys(args, chunk.first + chunk.count - 1, &ignored, &past);
     for (size_t key = first; key < past; key += KV_BLOCK) {
         size_t keys = min_size(past - key, KV_BLOCK);
-        if (chunk.count <= FEW)
+        if (call->few)
             attend_block_few(call, &chunk, &tile, key, keys);
         else
             attend_block(call, &chunk, &tile, key, keys);
@@ -280,13 +283,15 @@ static void attention_task(void *context, size_t task, size_t thread) {
 
 void vt_attention(const vt_compute *compute, const vt_attention_shape *shape,
                   const vt_attention_args *args, float *scratch) {
+    bool few = args->q_tokens <= FEW;
     attention_call call = {
         .kernels = compute->kernels,
         .shape = shape,
         .args = args,
         .num_chunks = choose_chunks(args, shape->num_heads, vt_pool_size(compute->pool)),
+        .few = few,
         .scratch = scratch,
-        .thread_scratch = thread_scratch_floats(compute->kernels, shape->head_dim),
+        .thread_scratch = thread_scratch_floats(compute->kernels, few ? 0 : shape->head_dim),
     };
     vt_pool_run(compute->pool, attention_task, &call,
                 args->batch * shape->num_heads * call.num_chunks);

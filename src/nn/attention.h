@@ -48,6 +48,10 @@ typedef struct vt_attention_args {
     const vt_attention_bias *bias;
 } vt_attention_args;
 
+/* For so many queries of an item nothing is packed, and the scratch memory's size does not depend
+ * on head_dim. */
+enum { VT_ATTENTION_FEW = 4 };
+
 /* Floats of scratch memory that vt_attention needs for a pool of that many threads; false on
  * overflow. It does not depend on the number of tokens. */
 bool vt_attention_scratch_size(const vt_kernels *kernels, const vt_attention_shape *shape,

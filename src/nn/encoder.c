@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "nn/absorbed.h"
+
 static size_t max_size(size_t a, size_t b) {
     return a > b ? a : b;
 }
@@ -19,8 +21,9 @@ void vt_encoder_workspace_carve(vt_encoder_workspace *out, vt_arena *arena,
     size_t narrow = max_size(config->width, shape->num_heads * shape->head_dim);
     size_t hidden = vt_mlp_hidden_ld(config->mlp_dim, config->gated_mlp);
     size_t wide = max_size(vt_encoder_qkv_width(config), hidden);
-    size_t scratch = 0, normed_floats = 0, wide_floats = 0;
+    size_t scratch = 0, absorbed = 0, normed_floats = 0, wide_floats = 0;
     if (!vt_attention_scratch_size(kernels, shape, num_threads, &scratch) ||
+        !vt_absorbed_scratch_size(shape, config->width, &absorbed) ||
         !vt_mul_size(rows, narrow, &normed_floats) || !vt_mul_size(rows, wide, &wide_floats))
         arena->overflow = true;
     out->normed = vt_arena_take(arena, normed_floats, sizeof(float));
@@ -28,6 +31,7 @@ void vt_encoder_workspace_carve(vt_encoder_workspace *out, vt_arena *arena,
     bool has_branch = config->order == VT_NORM_PARALLEL || config->order == VT_NORM_BRANCH;
     out->branch = vt_arena_take(arena, has_branch ? rows * config->width : 0, sizeof(float));
     out->scratch = vt_arena_take(arena, scratch, sizeof(float));
+    out->absorbed = vt_arena_take(arena, config->causal ? 0 : absorbed, sizeof(float));
 }
 
 /* One block of a pass, and what its helpers share. */
@@ -40,7 +44,8 @@ typedef struct block_call {
     size_t index, width, q_width, kv_width;
     size_t kv_tokens;    /* of an item, as it enters the block */
     size_t rows, tokens; /* that the block computes: all, the first few, or those not merged away */
-    bool has_keys;       /* keys and values of all tokens are in workspace->wide already */
+    bool has_keys;       /* keys and values of all tokens are in workspace->wide already, */
+    bool has_attended;   /* or what attention makes of them is, where q would be */
 } block_call;
 
 static bool has_window(const vt_encoder_config *config, size_t index) {
@@ -126,24 +131,10 @@ static void attend_items(const block_call *call, const vt_attention_args *all) {
     }
 }
 
-/* workspace->normed[rows][q_width] = attention over the rows of `in`, before proj. */
-static void attend(const block_call *call, const float *in) {
+/* What a block's attention is given besides its heads. */
+static vt_attention_args attention_args(const block_call *call) {
     const vt_encoder_pass *pass = call->pass;
-    const vt_attention_shape *shape = &call->config->attention;
-    const vt_block *block = call->block;
-    size_t ld = qkv_ld(call);
-    float *q = call->workspace->wide, *k = q + call->q_width, *v = k + call->kv_width;
-    float *out = call->workspace->normed; /* `in` is no longer needed once q, k and v are there */
-
-    project_heads(call, in, 0, call->has_keys ? call->q_width : ld);
-    vt_attention_args args = {
-        .q = q,
-        .k = k,
-        .v = v,
-        .q_ld = ld,
-        .kv_ld = ld,
-        .out = out,
-        .out_ld = call->q_width,
+    return (vt_attention_args){
         .batch = pass->batch,
         .q_tokens = call->tokens,
         .kv_tokens = call->kv_tokens,
@@ -153,6 +144,21 @@ static void attend(const block_call *call, const float *in) {
         .key_bias = pass->merge ? pass->merge->log_size : NULL,
         .bias = pass->biases ? pass->biases[call->index] : NULL,
     };
+}
+
+/* workspace->normed[rows][q_width] = attention over the rows of `in`. */
+static void attend_with_keys(const block_call *call, const float *in) {
+    const vt_encoder_pass *pass = call->pass;
+    const vt_attention_shape *shape = &call->config->attention;
+    size_t ld = qkv_ld(call);
+    vt_attention_args args = attention_args(call);
+    project_heads(call, in, 0, call->has_keys ? call->q_width : ld);
+    args.q = call->workspace->wide;
+    args.k = args.q + call->q_width;
+    args.v = args.k + call->kv_width;
+    args.q_ld = args.kv_ld = ld;
+    args.out = call->workspace->normed; /* `in` is no longer needed once q, k and v are there */
+    args.out_ld = call->q_width;
     if (pass->cache)
         use_cache(call, &args);
     if (pass->on_attention) {
@@ -163,7 +169,47 @@ static void attend(const block_call *call, const float *in) {
         attend_items(call, &args);
     else
         vt_attention(call->compute, shape, &args, call->workspace->scratch);
-    vt_norm_forward(call->compute, &block->attn_norm, out, call->q_width, out, call->q_width,
+}
+
+/* workspace->wide[batch * keep][q] = attention over the rows of `in`, without keys and values.
+ * Item by item, so that an item's bits do not depend on the others. */
+static void attend_absorbed(const block_call *call, const float *in) {
+    const vt_encoder_pass *pass = call->pass;
+    const vt_dense *qkv = &call->block->qkv;
+    float *q = call->workspace->wide;
+    vt_attention_args args = attention_args(call);
+    args.batch = 1;
+    args.q_tokens = pass->keep;
+    args.q_ld = args.out_ld = qkv_ld(call);
+    for (size_t item = 0; item < pass->batch; item++) {
+        if (pass->lengths)
+            args.kv_tokens = pass->lengths[item];
+        vt_dense_forward_columns(call->compute, qkv, 0, call->q_width, q, args.q_ld, in,
+                                 call->width, pass->keep);
+        args.q = args.out = q;
+        vt_absorbed_attention(call->compute, &call->config->attention, qkv, &args, in,
+                              call->workspace->absorbed, call->workspace->scratch);
+        q += pass->keep * args.q_ld;
+        in += args.kv_tokens * call->width;
+        args.key_mask = args.key_mask ? args.key_mask + args.kv_tokens : NULL;
+    }
+}
+
+static void take_attended(const block_call *call) {
+    const vt_encoder_workspace *workspace = call->workspace;
+    for (size_t row = 0; row < call->rows; row++)
+        memcpy(workspace->normed + row * call->q_width, workspace->wide + row * qkv_ld(call),
+               call->q_width * sizeof(float));
+}
+
+/* workspace->normed[rows][q_width] = attention over the rows of `in`, before proj. */
+static void attend(const block_call *call, const float *in) {
+    float *out = call->workspace->normed;
+    if (call->has_attended)
+        take_attended(call);
+    else
+        attend_with_keys(call, in);
+    vt_norm_forward(call->compute, &call->block->attn_norm, out, call->q_width, out, call->q_width,
                     call->rows, call->q_width);
 }
 
@@ -252,8 +298,13 @@ static void keep_first(float *x, const vt_encoder_pass *pass, size_t tokens, siz
     }
 }
 
-/* A block of which the first `keep` tokens of each item are wanted: keys and values are computed
- * of all tokens, everything else of those few. */
+bool vt_block_can_absorb(const vt_encoder_config *config, const vt_block *block, size_t keep) {
+    return !config->causal && !block->q_norm.weight && !block->k_norm.weight &&
+           vt_can_absorb(&config->attention, &block->qkv, keep);
+}
+
+/* A block of which the first `keep` tokens of each item are wanted: of the others it computes keys
+ * and values, or, where those depend on nothing but the token, not even these. */
 static void block_forward_few(block_call *call, float *x) {
     const vt_encoder_pass *pass = call->pass;
     const float *in = x;
@@ -261,9 +312,15 @@ static void block_forward_few(block_call *call, float *x) {
         norm_rows(call, &call->block->norm1, call->workspace->normed, x);
         in = call->workspace->normed;
     }
-    project_heads(call, in, call->q_width, 2 * call->kv_width);
+    if (!rope_of_block(call) && !pass->merge &&
+        vt_block_can_absorb(call->config, call->block, pass->keep)) {
+        attend_absorbed(call, in);
+        call->has_attended = true;
+    } else {
+        project_heads(call, in, call->q_width, 2 * call->kv_width);
+        call->has_keys = true;
+    }
     keep_first(x, pass, call->kv_tokens, call->width);
-    call->has_keys = true;
     call->tokens = pass->keep;
     call->rows = pass->batch * pass->keep;
     block_forward(call, x);

@@ -58,10 +58,11 @@ typedef struct vt_block {
 
 /* Buffers of one forward pass over `rows` tokens in all. */
 typedef struct vt_encoder_workspace {
-    float *normed;  /* [rows][width], then [rows][num_heads head_dim] */
-    float *wide;    /* [rows][qkv width], then [rows][mlp hidden width] */
-    float *branch;  /* [rows][width], for VT_NORM_PARALLEL and VT_NORM_BRANCH alone */
-    float *scratch; /* attention's */
+    float *normed;   /* [rows][width], then [rows][num_heads head_dim] */
+    float *wide;     /* [rows][qkv width], then [rows][mlp hidden width] */
+    float *branch;   /* [rows][width], for VT_NORM_PARALLEL and VT_NORM_BRANCH alone */
+    float *scratch;  /* attention's */
+    float *absorbed; /* that of nn/absorbed.h; not where attention is causal */
 } vt_encoder_workspace;
 
 /* Columns of a row of q, k and v together. */
@@ -71,6 +72,10 @@ size_t vt_encoder_qkv_width(const vt_encoder_config *config);
 void vt_encoder_workspace_carve(vt_encoder_workspace *out, vt_arena *arena,
                                 const vt_encoder_config *config, const vt_kernels *kernels,
                                 size_t rows, size_t num_threads);
+
+/* Whether a block of which the first `keep` tokens are wanted needs no keys and values of the
+ * others (nn/absorbed.h), unless they are turned to their positions or merged. */
+bool vt_block_can_absorb(const vt_encoder_config *config, const vt_block *block, size_t keep);
 
 /* Called after each block with the residual stream, for whoever wants to look at it: x[batch *
  * tokens][width]. */
@@ -105,10 +110,10 @@ typedef struct vt_encoder_pass {
 } vt_encoder_pass;
 
 /* x[batch * tokens][width] through all blocks, in place. Where few tokens are wanted, the last
- * block computes keys and values of all tokens, and the rest of those few alone: then x is [batch *
- * kept][width]. Returns how many rows x then has: of each item `keep`, or all that are left after
- * merging where all are wanted or a block's halves run in parallel; 0 when it was stopped, x is
- * then of no use, and the cache is as it was. */
+ * block computes keys and values of all tokens at most, and the rest of those few alone: then x is
+ * [batch * kept][width]. Returns how many rows x then has: of each item `keep`, or all that are
+ * left after merging where all are wanted or a block's halves run in parallel; 0 when it was
+ * stopped, x is then of no use, and the cache is as it was. */
 size_t vt_encoder_forward(const vt_compute *compute, const vt_encoder_config *config,
                           const vt_block *blocks, const vt_encoder_workspace *workspace, float *x,
                           const vt_encoder_pass *pass);
