@@ -12,6 +12,11 @@
  * pooling probe). */
 enum { Q_TILE = 48, KV_BLOCK = 256, Q_CHUNK = 1024, FEW = VT_ATTENTION_FEW };
 
+/* Kernels sum a row by steps of at most so many. Of whole steps a sum does not depend on how many
+ * keys that a query does not see follow those that it does, and so not on the last query of its
+ * chunk. */
+enum { KEY_STEP = 64 };
+
 /* Tasks of one size that outweigh a thread's waiting for the last; the fewest queries of one. */
 enum { ENOUGH_TASKS_A_THREAD = 8, LEAST_CHUNK = 64 };
 
@@ -269,6 +274,7 @@ static void attention_task(void *context, size_t task, size_t thread) {
     size_t first, past, ignored;
     visible_keys(args, chunk.first, &first, &ignored);
     visible_keys(args, chunk.first + chunk.count - 1, &ignored, &past);
+    past = min_size(round_up(past, KEY_STEP), args->kv_tokens);
     for (size_t key = first; key < past; key += KV_BLOCK) {
         size_t keys = min_size(past - key, KV_BLOCK);
         if (call->few)
