@@ -422,7 +422,9 @@ size_t vt_num_processors(void);
 
 typedef struct vt_session vt_session;
 
-/* Worker threads, which sessions may share: they sleep when there is nothing to do. */
+/* Worker threads, which sessions may share: they sleep when there is nothing to do. On Linux they run on
+ * any processor that the thread which creates them may use but the one that a call comes from, if there
+ * are enough; where somebody else sets a worker's affinity, it stays. */
 typedef struct vt_threads vt_threads;
 
 /* `num_threads` counts the thread that calls: one less are started. 0: one for each core that the process
