@@ -21,7 +21,8 @@ static const char *program(void) {
 /* It reads `in`, draws to `out`, and says nothing. In a process group of its own Ctrl-C does not
  * reach it: what was measured before is still drawn. */
 static bool spawn(pid_t *process, int in, int out) {
-    char *const arguments[] = {"gnuplot", "-", NULL};
+    /* As a file it is read through a buffer; for "-" a byte at a time. */
+    char *const arguments[] = {"gnuplot", "/dev/stdin", NULL};
     posix_spawn_file_actions_t files;
     posix_spawnattr_t attributes;
     posix_spawnattr_init(&attributes);
