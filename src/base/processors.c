@@ -6,7 +6,7 @@
 #if defined(__linux__)
 
 vt_processors vt_processors_allowed(void) {
-    vt_processors allowed;
+    vt_processors allowed = {0};
     /* The set has 1024; on larger machines this fails. */
     int failed = sched_getaffinity(0, sizeof allowed.set, &allowed.set);
     allowed.count = failed ? 0 : (size_t)CPU_COUNT(&allowed.set);
@@ -25,7 +25,7 @@ static cpu_set_t without(cpu_set_t set, int processor) {
 
 void vt_thread_keep_off(pthread_t thread, const vt_processors *allowed, int *kept_off, int off) {
     cpu_set_t expected = without(allowed->set, *kept_off), wanted = without(allowed->set, off);
-    cpu_set_t found;
+    cpu_set_t found = {0};
     if (pthread_getaffinity_np(thread, sizeof found, &found) == 0 && CPU_EQUAL(&found, &expected) &&
         pthread_setaffinity_np(thread, sizeof wanted, &wanted) == 0)
         *kept_off = off;
