@@ -33,6 +33,7 @@
 
 enum {
     SPIN_NS = 30000,       /* a sleeping thread takes about as long to wake */
+    STAY_NS = 1000000,     /* between two moves of the workers to other processors */
     SPINS_PER_CLOCK = 32,  /* pauses between two looks at the clock */
     STACK_BYTES = 2 << 20, /* tasks keep tiles on it; musl's default is 128 KiB */
     MAX_THREADS = 4096
@@ -72,6 +73,7 @@ struct vt_threads {
 
     vt_processors allowed; /* to whoever created the pool */
     int left_to_caller;    /* the processor that workers were last to stay off; -1: none */
+    uint64_t left_at;      /* by vt_clock_ns */
 
     unsigned forks; /* num_forks when the workers were started */
     size_t num_workers;
@@ -175,22 +177,9 @@ static void *worker_main(void *argument) {
     return NULL;
 }
 
-/* Has the workers stay off the processor that the caller is on, if there are enough others. Linux
- * wakes a worker right there more often than not on some machines, virtual ones above all, and the
- * two share it for pass after pass: passes are too short for the scheduler to even them out. */
-static void leave_processor_to_caller(vt_pool *pool) {
-    int here = vt_processor_here();
-    if (here < 0 || here == pool->left_to_caller || pool->allowed.count <= pool->num_workers)
-        return;
-    for (worker *w = pool->workers; w < pool->workers + pool->num_workers; w++)
-        vt_thread_keep_off(w->handle, &pool->allowed, &w->kept_off, here);
-    pool->left_to_caller = here;
-}
-
 static void wake_workers(vt_pool *pool, size_t wanted) {
     if (atomic_load(&pool->sleepers) == 0)
         return;
-    leave_processor_to_caller(pool);
     pthread_mutex_lock(&pool->mutex);
     if (wanted >= pool->num_workers)
         pthread_cond_broadcast(&pool->work);
@@ -243,9 +232,27 @@ static bool try_acquire(vt_pool *pool) {
            !atomic_exchange(&pool->busy, true);
 }
 
+/* Has the workers stay off the processor that the caller is on, if there are enough others. Linux
+ * often wakes a worker right there, or the caller where a worker is, on virtual machines above all,
+ * and the two share it for pass after pass, too short for the scheduler to even them out. Callers
+ * that take turns at a pool do not have its workers moved each time. */
+static void leave_processor_to_caller(vt_pool *pool) {
+    int here = vt_processor_here();
+    if (here < 0 || here == pool->left_to_caller || pool->allowed.count <= pool->num_workers)
+        return;
+    uint64_t now = vt_clock_ns();
+    if (now - pool->left_at < STAY_NS)
+        return;
+    for (worker *w = pool->workers; w < pool->workers + pool->num_workers; w++)
+        vt_thread_keep_off(w->handle, &pool->allowed, &w->kept_off, here);
+    pool->left_to_caller = here;
+    pool->left_at = now;
+}
+
 /* Tasks `next` to `count` - 1 on all threads. */
 static void run_shared(vt_pool *pool, vt_task_fn task, void *context, size_t next, size_t count) {
     const size_t untaken_tasks = count - next;
+    leave_processor_to_caller(pool);
     for (size_t thread = 0; thread <= pool->num_workers; thread++)
         atomic_store_explicit(&pool->own[thread].taken, 0, memory_order_relaxed);
     uint64_t call = (atomic_load_explicit(&pool->ticket, memory_order_relaxed) >> 32) + 1;
