@@ -109,6 +109,13 @@ static void forget_times(char *text) {
         memset(at, ' ', strcspn(at, "\n"));
 }
 
+/* The sanitizers' build does not see the C library's own allocations: a help has none there. */
+#ifdef VT_FAIL_ALLOC
+static const size_t fewest = 6;
+#else
+static const size_t fewest = 0;
+#endif
+
 /* How many allocations there are. */
 static size_t fail_scenario(const scenario *s, size_t first, size_t step) {
     command_result ran = {0};
@@ -131,7 +138,7 @@ static size_t fail_scenario(const scenario *s, size_t first, size_t step) {
     print_message("%s: %zu allocations; %zu looked at failed the command\n", s->name, count,
                   failed);
     /* A help asks for some twenty, of the C library's, which all do without. */
-    assert_true(failed > 0 || step > 1 || count < 50);
+    assert_true(count >= fewest && (failed > 0 || step > 1 || count < 50));
     free(expected);
     command_free(&ran);
     return count;
