@@ -18,7 +18,7 @@ static void check_gemm(const vt_kernels *kernels, size_t m, size_t n, size_t k, 
     for (size_t i = 0; i < m; i++)
         fill_random(c.data + i * ldc, n, i);
     vt_pack_panels(packed.data, b.data, n, k, n, nr);
-    kernels->gemm(m, n, k, a.data, lda, packed.data, c.data, ldc, accumulate);
+    kernels->gemm(m, n, k, a.data, lda, packed.data, c.data, ldc, accumulate, NULL);
     for (size_t i = 0; i < m; i++) {
         float before[256];
         assert_true(n <= 256);

@@ -58,14 +58,16 @@ typedef struct vt_kernels {
 
     /* C[m][n] = A[m][k] B[k][n]  (+ C when `accumulate`). B is packed into ceil(n / nr) panels,
      * panel p holding columns p*nr.. as [k][nr], zero beyond n (vt_pack_panels). Any m, n, k >= 1;
-     * writes only the n columns of C. Single-threaded: callers tile and share out. */
+     * writes only the n columns of C. Single-threaded: callers tile and share out. `next`, or NULL,
+     * is where k rows of a panel lie that will be wanted soon: they are brought nearer meanwhile.
+     */
     void (*gemm)(size_t m, size_t n, size_t k, const float *a, size_t lda, const float *b, float *c,
-                 size_t ldc, bool accumulate);
+                 size_t ldc, bool accumulate, const void *next);
     /* The same with panels of F16 and of BF16, widened as they are loaded. */
     void (*gemm_f16)(size_t m, size_t n, size_t k, const float *a, size_t lda, const uint16_t *b,
-                     float *c, size_t ldc, bool accumulate);
+                     float *c, size_t ldc, bool accumulate, const void *next);
     void (*gemm_bf16)(size_t m, size_t n, size_t k, const float *a, size_t lda, const uint16_t *b,
-                      float *c, size_t ldc, bool accumulate);
+                      float *c, size_t ldc, bool accumulate, const void *next);
 
     /* x . y */
     float (*dot)(const float *x, const float *y, size_t n);

@@ -9,7 +9,7 @@
 #include "kernels/vec_avx2.h"
 
 /* 12 accumulators, 2 vectors of B, a broadcast of A: 15 of 16 registers. */
-enum { TILE_ROWS = 6, TILE_VECS = 2 };
+enum { TILE_ROWS = 6, TILE_VECS = 2, TILE_DEPTH = 4 };
 
 #include "kernels/kernels_colour.inc.h"
 #include "kernels/kernels_gemm.inc.h"

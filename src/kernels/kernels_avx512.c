@@ -9,7 +9,7 @@
 #include "kernels/vec_avx512.h"
 
 /* 28 accumulators, 2 vectors of B, a broadcast of A: 31 of 32 registers. */
-enum { TILE_ROWS = 14, TILE_VECS = 2 };
+enum { TILE_ROWS = 14, TILE_VECS = 2, TILE_DEPTH = 1 };
 
 #include "kernels/kernels_colour.inc.h"
 #include "kernels/kernels_gemm.inc.h"

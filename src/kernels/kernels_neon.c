@@ -9,7 +9,7 @@
 #include "kernels/vec_neon.h"
 
 /* 24 accumulators, 4 vectors of B, a broadcast of A: 29 of 32 registers. */
-enum { TILE_ROWS = 6, TILE_VECS = 4 };
+enum { TILE_ROWS = 6, TILE_VECS = 4, TILE_DEPTH = 1 };
 
 #include "kernels/kernels_colour.inc.h"
 #include "kernels/kernels_gemm.inc.h"

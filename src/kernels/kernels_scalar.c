@@ -51,7 +51,8 @@ static void tile(size_t rows, size_t cols, size_t k, const float *a, size_t lda,
 }
 
 static void gemm_f32(size_t m, size_t n, size_t k, const float *a, size_t lda, const float *b,
-                     float *c, size_t ldc, bool accumulate) {
+                     float *c, size_t ldc, bool accumulate, const void *next) {
+    (void)next;
     for (size_t col = 0; col < n; col += NR, b += k * NR)
         for (size_t row = 0; row < m; row += TILE_ROWS)
             tile(m - row < TILE_ROWS ? m - row : TILE_ROWS, n - col < NR ? n - col : NR, k,
@@ -261,18 +262,20 @@ static void gemm_widened(size_t m, size_t n, size_t k, const float *a, size_t ld
         for (size_t p = 0; p < k; p += PIECE) {
             size_t depth = k - p < PIECE ? k - p : PIECE;
             widen(wide, b + p * NR, depth * NR);
-            gemm_f32(m, cols, depth, a + p, lda, wide, c + col, ldc, accumulate || p > 0);
+            gemm_f32(m, cols, depth, a + p, lda, wide, c + col, ldc, accumulate || p > 0, NULL);
         }
     }
 }
 
 static void gemm_f16(size_t m, size_t n, size_t k, const float *a, size_t lda, const uint16_t *b,
-                     float *c, size_t ldc, bool accumulate) {
+                     float *c, size_t ldc, bool accumulate, const void *next) {
+    (void)next;
     gemm_widened(m, n, k, a, lda, b, c, ldc, accumulate, f16_to_f32);
 }
 
 static void gemm_bf16(size_t m, size_t n, size_t k, const float *a, size_t lda, const uint16_t *b,
-                      float *c, size_t ldc, bool accumulate) {
+                      float *c, size_t ldc, bool accumulate, const void *next) {
+    (void)next;
     gemm_widened(m, n, k, a, lda, b, c, ldc, accumulate, bf16_to_f32);
 }
 

@@ -80,30 +80,39 @@ size_t vt_linear_ld(size_t width) {
     return ld_collides(width) ? width + 64 / sizeof(float) : width;
 }
 
-/* C[m][n] (+)= A[m][k] times the weight's panels from element `at` on; n is at most a panel's
- * width. */
-static void multiply(const linear_job *job, size_t m, size_t n, size_t k, const float *a,
-                     size_t lda, size_t at, float *c, bool accumulate) {
-    const vt_kernels *kernels = job->kernels;
-    const void *panels = job->weight->panels;
-    if (job->weight->storage == VT_STORE_F32)
-        kernels->gemm(m, n, k, a, lda, (const float *)panels + at, c, BLOCK_COLS, accumulate);
-    else if (job->weight->storage == VT_STORE_F16)
-        kernels->gemm_f16(m, n, k, a, lda, (const uint16_t *)panels + at, c, BLOCK_COLS,
-                          accumulate);
-    else
-        kernels->gemm_bf16(m, n, k, a, lda, (const uint16_t *)panels + at, c, BLOCK_COLS,
-                           accumulate);
+/* Row `row` of a panel; NULL past the last one. */
+static const void *panel_row(const linear_job *job, size_t panel, size_t row) {
+    const vt_packed *weight = job->weight;
+    size_t element = weight->storage == VT_STORE_F32 ? sizeof(float) : sizeof(uint16_t);
+    if (panel >= ceil_div(weight->n, job->nr))
+        return NULL;
+    return (const unsigned char *)weight->panels + (panel * weight->k + row) * job->nr * element;
 }
 
 /* sums[rows][BLOCK_COLS] (+)= X[rows][start..end) W^T, a panel at a time: one piece of a panel is
- * not followed by the next panel's. */
+ * not followed by the next panel's. Meanwhile what comes next is fetched: the block's next panel,
+ * the first one's next piece, or what follows the block in W, as a thread's next task often does.
+ */
 static void sum_piece(const linear_job *job, float *sums, const linear_block *block, size_t rows,
                       const float *x, size_t ldx, size_t start, size_t end) {
-    size_t k = job->weight->k, nr = job->nr;
-    for (size_t col = 0; col < block->cols; col += nr)
-        multiply(job, rows, min_size(nr, block->cols - col), end - start, x, ldx,
-                 ((block->panel + col / nr) * k + start) * nr, sums + col, start > 0);
+    const vt_kernels *kernels = job->kernels;
+    vt_storage storage = job->weight->storage;
+    size_t k = end - start, past = block->panel + ceil_div(block->cols, job->nr);
+    const void *after =
+        end < job->weight->k ? panel_row(job, block->panel, end) : panel_row(job, past, 0);
+    for (size_t panel = block->panel; panel < past; panel++) {
+        size_t col = (panel - block->panel) * job->nr;
+        size_t cols = min_size(job->nr, block->cols - col);
+        float *c = sums + col;
+        const void *b = panel_row(job, panel, start);
+        const void *next = panel + 1 < past ? panel_row(job, panel + 1, start) : after;
+        if (storage == VT_STORE_F32)
+            kernels->gemm(rows, cols, k, x, ldx, b, c, BLOCK_COLS, start > 0, next);
+        else if (storage == VT_STORE_F16)
+            kernels->gemm_f16(rows, cols, k, x, ldx, b, c, BLOCK_COLS, start > 0, next);
+        else
+            kernels->gemm_bf16(rows, cols, k, x, ldx, b, c, BLOCK_COLS, start > 0, next);
+    }
 }
 
 /* The same where X's rows collide. */

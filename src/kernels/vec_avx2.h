@@ -68,6 +68,13 @@ static inline vec vec_fma(vec a, vec b, vec c) {
     return _mm256_fmadd_ps(a, b, c);
 }
 
+/* The same, in acc's own register: left to itself gcc 12 also overwrites factors with sums, and
+ * then copies and spills accumulators. */
+static inline vec vec_accumulate(vec acc, vec a, vec b) {
+    __asm__("vfmadd231ps %2, %1, %0" : "+x"(acc) : "x"(a), "x"(b));
+    return acc;
+}
+
 /* The second operand where either is NaN. */
 static inline vec vec_max(vec a, vec b) {
     return _mm256_max_ps(a, b);

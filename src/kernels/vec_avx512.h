@@ -67,6 +67,11 @@ static inline vec vec_fma(vec a, vec b, vec c) {
     return _mm512_fmadd_ps(a, b, c);
 }
 
+/* The same: a sum that grows. */
+static inline vec vec_accumulate(vec acc, vec a, vec b) {
+    return vec_fma(a, b, acc);
+}
+
 /* The second operand where either is NaN. */
 static inline vec vec_max(vec a, vec b) {
     return _mm512_max_ps(a, b);

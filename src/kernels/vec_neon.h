@@ -69,6 +69,11 @@ static inline vec vec_fma(vec a, vec b, vec c) {
     return vfmaq_f32(c, a, b);
 }
 
+/* The same: a sum that grows. */
+static inline vec vec_accumulate(vec acc, vec a, vec b) {
+    return vec_fma(a, b, acc);
+}
+
 /* NaN where either is. */
 static inline vec vec_max(vec a, vec b) {
     return vmaxq_f32(a, b);

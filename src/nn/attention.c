@@ -191,10 +191,10 @@ static void attend_block(const attention_call *call, const attention_chunk *chun
         if (key >= past || key + keys <= first)
             continue;
         call->kernels->gemm(rows, keys, head_dim, chunk->q + q0 * args->q_ld, args->q_ld,
-                            tile->k_panels, tile->scores, KV_BLOCK, false);
+                            tile->k_panels, tile->scores, KV_BLOCK, false, NULL);
         softmax_tile(call, chunk, tile, q0, rows, key, keys);
         call->kernels->gemm(rows, head_dim, keys, tile->scores, KV_BLOCK, tile->v_panels,
-                            chunk->out + q0 * args->out_ld, args->out_ld, true);
+                            chunk->out + q0 * args->out_ld, args->out_ld, true, NULL);
     }
 }
 
