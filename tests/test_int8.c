@@ -4,6 +4,8 @@
  * all tails and at the ends of the ranges, where nothing may saturate; and linear layers whose
  * weights are rounded to 8 bits, within what the rounding explains.
  */
+#include <stdlib.h>
+
 #include "kernel_check.h"
 #include "kernels/linear.h"
 
@@ -35,7 +37,7 @@ static void check_gemm(const vt_int8_kernels *int8, size_t m, size_t n, size_t k
     pack(int8, n, k);
     for (size_t i = 0; i < m * LDC; i++)
         c[i] = (int32_t)i;
-    int8->gemm(m, n, k / GROUP, a, lda, panels, c, LDC, accumulate);
+    int8->gemm(m, n, k / GROUP, a, lda, panels, c, LDC, accumulate, NULL);
     for (size_t i = 0; i < m; i++)
         for (size_t j = 0; j < LDC; j++) {
             int64_t sum = j < n && !accumulate ? 0 : (int64_t)(i * LDC + j);
@@ -45,12 +47,37 @@ static void check_gemm(const vt_int8_kernels *int8, size_t m, size_t n, size_t k
         }
 }
 
-static void fill(const vt_int8_kernels *int8, uint64_t seed) {
+/* Of weights v[0], v[stride] ... the largest sum of those of one sign that are added in 16 bits. */
+static int largest_sum(const int8_t *v, size_t stride, size_t k) {
+    static const size_t order[8] = {0, 1, 4, 5, 2, 3, 6, 7};
+    int largest = 0;
+    for (size_t start = 0; start < k; start += 8)
+        for (size_t half = 0; half < 8; half += 4) {
+            int positive = 0, negative = 0;
+            for (size_t i = half; i < half + 4; i++) {
+                int w = start + order[i] < k ? v[(start + order[i]) * stride] : 0;
+                positive += w > 0 ? w : 0;
+                negative -= w < 0 ? w : 0;
+            }
+            largest = positive > largest ? positive : largest;
+            largest = negative > largest ? negative : largest;
+        }
+    return largest;
+}
+
+/* B[k][n]: any weights that the table promises to multiply exactly. Where four may add up to
+ * sum_max, columns of eight are halved until they do. */
+static void fill(const vt_int8_kernels *int8, size_t n, size_t k, uint64_t seed) {
     uint64_t state = seed;
     for (size_t i = 0; i < sizeof a; i++)
         a[i] = (uint8_t)(127.5f + 127.5f * random_float(&state));
-    for (size_t i = 0; i < sizeof b; i++)
+    for (size_t i = 0; i < k * n; i++)
         b[i] = (int8_t)lrintf((float)int8->weight_max * random_float(&state));
+    for (size_t start = 0; int8->sum_max && start < k; start += 8)
+        for (size_t j = 0; j < n; j++)
+            while (largest_sum(b + start * n + j, n, k - start < 8 ? k - start : 8) > int8->sum_max)
+                for (size_t p = start; p < start + 8 && p < k; p++)
+                    b[p * n + j] = (int8_t)(b[p * n + j] / 2);
 }
 
 static void test_gemm_tails(void **state) {
@@ -58,23 +85,72 @@ static void test_gemm_tails(void **state) {
     static const size_t depths[] = {4, 8, 28, 96};
     const vt_int8_kernels *int8;
     for (size_t t = 0; (int8 = int8_at(t)) != NULL; t++) {
-        fill(int8, t + 1);
         for (size_t m = 1; m <= 2 * int8->mr + 1; m++)
-            for (size_t n = 1; n <= 2 * int8->nr + 1 && n <= 96; n++)
+            for (size_t n = 1; n <= 2 * int8->nr + 1 && n <= 96; n++) {
+                fill(int8, n, depths[(m + n) % 4], m * 1000 + n);
                 check_gemm(int8, m, n, depths[(m + n) % 4], (m ^ n) & 1);
+            }
     }
 }
 
-/* The largest activations and weights, in the longest sum that is allowed. */
+/* The largest activations and weights, in the longest sum that is allowed: where four weights are
+ * added in 16 bits, whatever the four are that reach sum_max. */
 static void test_nothing_saturates(void **state) {
     (void)state;
+    static const int fours[][4] = {
+        {127, 1, 0, 0}, {0, 64, 64, 0}, {32, 32, 32, 32}, {0, 0, 1, 127}, {100, -128, 28, 0}};
+    static const size_t place[8] = {0, 1, 0, 1, 2, 3, 2, 3}; /* 0, 1, 4, 5 and 2, 3, 6, 7 */
     const vt_int8_kernels *int8;
     size_t k = VT_INT8_MAX_K / GROUP * GROUP;
     memset(a, 255, sizeof a);
     for (size_t t = 0; (int8 = int8_at(t)) != NULL; t++)
-        for (int sign = -1; sign <= 1; sign += 2) {
-            memset(b, sign * int8->weight_max, sizeof b);
-            check_gemm(int8, int8->mr, 3, k, false);
+        for (size_t i = 0; i < (int8->sum_max ? sizeof fours / sizeof fours[0] : 1); i++)
+            for (int sign = -1; sign <= 1; sign += 2) {
+                for (size_t p = 0; p < k * 3; p++) {
+                    int w = int8->sum_max ? fours[i][place[p / 3 % 8]] : int8->weight_max;
+                    b[p] = (int8_t)(sign < 0 && w == -128 ? 127 : sign * w);
+                }
+                if (int8->sum_max)
+                    assert_int_equal(largest_sum(b, 3, k), int8->sum_max);
+                check_gemm(int8, int8->mr, 3, k, false);
+            }
+}
+
+/* Rows of weights as published models have them, and worse: normal, with outliers, of one sign, of
+ * one size, which rounds up everywhere, and short. */
+static void test_rounded_weights(void **state) {
+    (void)state;
+    enum { LONGEST = 777 };
+    const vt_int8_kernels *int8;
+    for (size_t t = 0; (int8 = int8_at(t)) != NULL; t++)
+        for (uint64_t seed = 1; seed < 400; seed++) {
+            float w[LONGEST], most = 0, scale;
+            int8_t v[LONGEST + GROUP];
+            int32_t sum, expected = 0;
+            uint64_t random = seed;
+            size_t k = seed % 5 == 0 ? seed % 11 : LONGEST - seed % 13;
+            for (size_t p = 0; p < k; p++) {
+                float u = random_float(&random), normal = 0;
+                for (int i = 0; i < 6; i++)
+                    normal += random_float(&random);
+                w[p] = seed % 4 == 0   ? 0.7f
+                       : seed % 4 == 1 ? normal
+                       : seed % 4 == 2 ? normal / (0.01f + u * u)
+                                       : fabsf(u);
+                most = fmaxf(most, fabsf(w[p]));
+            }
+            vt_round_weights(v, GROUP, &scale, &sum, int8, w, k);
+            for (size_t p = 0; p < k; p++) {
+                assert_true(abs(v[p]) <= int8->weight_max);
+                assert_close(scale * (float)v[p], w[p], 0.5001 * scale, "weight", (double)p);
+                expected += v[p];
+            }
+            assert_int_equal(sum, expected);
+            int largest = largest_sum(v, 1, k);
+            if (int8->sum_max) /* as fine as it can be, but for what rounding may add */
+                assert_true(largest <= int8->sum_max && (k == 0 || largest >= int8->sum_max - 4));
+            else
+                assert_true(k == 0 || fabsf(most / scale - (float)int8->weight_max) < 0.01f);
         }
 }
 
@@ -139,18 +215,17 @@ static unsigned char scratch[1 << 17];
 
 /* A product is off by what a step of either operand is, and steps are off to either side: sums of
  * random errors, six times their deviation at most. */
-static void check_product(const vt_int8_kernels *int8, size_t m, size_t n, size_t k) {
+static void check_product(const vt_packed *packed, size_t m, size_t n, size_t k) {
     for (size_t i = 0; i < m; i++)
         for (size_t j = 0; j < n; j++) {
-            double sum = 0, x2 = 0, w2 = 0, w_most = 0;
+            double sum = 0, x2 = 0, w2 = 0;
             for (size_t p = 0; p < k; p++) {
                 double xp = x[i * k + p], wp = weight[j * k + p];
                 sum += xp * wp;
                 x2 += xp * xp;
                 w2 += wp * wp;
-                w_most = fmax(w_most, fabs(wp));
             }
-            double x_step = 2.0 / 255, w_step = w_most / int8->weight_max;
+            double x_step = 2.0 / 255, w_step = packed->scales[j];
             double deviation = sqrt((x_step * x_step * w2 + w_step * w_step * x2) / 12);
             assert_close(y[i * n + j], sum, 6 * deviation + 1e-6, "int8 linear",
                          (double)(i * 1000 + j));
@@ -174,13 +249,37 @@ static void test_linear(void **state) {
             assert_true(m * vt_linear_row_scratch(&packed) <= sizeof scratch);
             vt_pack_rows(kernels, &packed, 0, weight, n);
             vt_linear(kernels, NULL, &packed, &args, &(vt_epilogue){0});
-            check_product(packed.int8, m, n, k);
+            check_product(&packed, m, n, k);
             memcpy(first, y, sizeof y);
             vt_linear(kernels, pool, &packed, &args, &(vt_epilogue){0});
             assert_memory_equal(first, y, m * n * sizeof *y); /* bit for bit, with more threads */
             vt_packed_free(&packed);
         }
     vt_pool_destroy(pool);
+}
+
+/* A long row is multiplied by pieces, which must not tear apart what its scale was chosen for: here
+ * two groups that are full follow one another, but not in one pair. */
+static void test_pieces(void **state) {
+    (void)state;
+    const vt_kernels *kernels;
+    for (size_t t = 0; (kernels = table_at(t)) != NULL; t++)
+        for (size_t groups = 193; groups < 600; groups += 23) {
+            size_t k = groups * GROUP;
+            double sum = 0;
+            vt_packed packed;
+            for (size_t p = 0; p < k; p++) {
+                x[p] = 1;
+                weight[p] = p / GROUP % 4 == 1 || p / GROUP % 4 == 2;
+                sum += weight[p];
+            }
+            assert_int_equal(vt_packed_create(&packed, kernels, VT_STORE_INT8, 1, k, NULL), VT_OK);
+            vt_pack_rows(kernels, &packed, 0, weight, 1);
+            vt_linear_args args = {.y = y, .ldy = 1, .x = x, .ldx = k, .m = 1, .scratch = scratch};
+            vt_linear(kernels, NULL, &packed, &args, &(vt_epilogue){0});
+            assert_close(y[0], sum, 0.02 * sum, "pieces", (double)k);
+            vt_packed_free(&packed);
+        }
 }
 
 /* A row of W may be all zeros, and the longest is refused before anything is allocated. */
@@ -203,9 +302,10 @@ static void test_edges(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_gemm_tails), cmocka_unit_test(test_nothing_saturates),
-        cmocka_unit_test(test_rounding),   cmocka_unit_test(test_scaling_back),
-        cmocka_unit_test(test_linear),     cmocka_unit_test(test_edges),
+        cmocka_unit_test(test_gemm_tails),      cmocka_unit_test(test_nothing_saturates),
+        cmocka_unit_test(test_rounded_weights), cmocka_unit_test(test_rounding),
+        cmocka_unit_test(test_scaling_back),    cmocka_unit_test(test_linear),
+        cmocka_unit_test(test_pieces),          cmocka_unit_test(test_edges),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -249,26 +249,26 @@ static void test_damaged(void **state) {
         const char *about, *message;
         vt_status status;
     } cases[] = {
-        {"{\"version\": 2}", "packed in version 2 of the layout, this is version 1: pack it again",
+        {"{\"version\": 3}", "packed in version 3 of the layout, this is version 2: pack it again",
          VT_ERR_UNSUPPORTED},
         {"not JSON", "vitrine.packed is not a JSON object", VT_ERR_FORMAT},
-        {"{\"version\": 1, \"kernels\": 7}", "kernels", VT_ERR_FORMAT},
-        {"{\"version\": 1, \"tensors\": [{\"name\": \"x\", \"dtype\": \"F31\"}]}", "F31",
+        {"{\"version\": 2, \"kernels\": 7}", "kernels", VT_ERR_FORMAT},
+        {"{\"version\": 2, \"tensors\": [{\"name\": \"x\", \"dtype\": \"F31\"}]}", "F31",
          VT_ERR_FORMAT},
-        {"{\"version\": 1, \"tensors\": [{\"name\": \"x\", \"dtype\": \"F32\", \"shape\": [-1]}]}",
+        {"{\"version\": 2, \"tensors\": [{\"name\": \"x\", \"dtype\": \"F32\", \"shape\": [-1]}]}",
          "dimension 0 is not a size", VT_ERR_FORMAT},
-        {"{\"version\": 1, \"tensors\": [{\"name\": \"x\", \"dtype\": \"F32\", \"shape\": "
+        {"{\"version\": 2, \"tensors\": [{\"name\": \"x\", \"dtype\": \"F32\", \"shape\": "
          "[4294967296, 4294967296]}]}",
          "not a size", VT_ERR_FORMAT},
-        {"{\"version\": 1, \"tensors\": [{\"name\": \"x\", \"dtype\": \"F32\"}]}", "x: no shape",
+        {"{\"version\": 2, \"tensors\": [{\"name\": \"x\", \"dtype\": \"F32\"}]}", "x: no shape",
          VT_ERR_FORMAT},
-        {"{\"version\": 1, \"tensors\": [{\"name\": \"x\", \"dtype\": \"F32\", \"shape\": "
+        {"{\"version\": 2, \"tensors\": [{\"name\": \"x\", \"dtype\": \"F32\", \"shape\": "
          "[1, 1, 1, 1, 1, 1, 1, 1, 1]}]}",
          "x: no shape", VT_ERR_FORMAT},
-        {"{\"version\": 1, \"tensors\": [{\"name\": \"x\", \"dtype\": \"F32\", \"shape\": "
+        {"{\"version\": 2, \"tensors\": [{\"name\": \"x\", \"dtype\": \"F32\", \"shape\": "
          "[4611686018427387904]}]}",
          "x is too large", VT_ERR_FORMAT},
-        {"{\"version\": 1, \"tensors\": [7]}", "", VT_ERR_FORMAT},
+        {"{\"version\": 2, \"tensors\": [7]}", "", VT_ERR_FORMAT},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         vt_model_close(pack_case("golden", "timm_vit_token", NULL, NULL));

@@ -11,7 +11,7 @@
 #include "formats/json.h"
 #include "formats/safetensors.h"
 
-enum { VERSION = 1, MAX_NAME = 40 };
+enum { VERSION = 2, MAX_NAME = 40 };
 
 static const char ABOUT[] = "vitrine.packed";
 

@@ -7,8 +7,15 @@
  *     x . w ~ x_scale w_scale (u . v - zero sum(v))
  *
  * u . v is exact: every table computes the same integers. An accumulator of 32 bits holds
- * 255 * 127 * k for k up to VT_INT8_MAX_K. AVX2 adds two products in 16 bits with saturation, so
- * its weights are 7 bits wide: 2 * 255 * 64 = 32640 < 32768.
+ * 255 * 127 * k for k up to VT_INT8_MAX_K.
+ *
+ * AVX2 multiplies in pairs, which it adds in 16 bits with saturation, and two such sums are added
+ * in 16 bits again before they are widened: of each eight k the products 0, 1, 4, 5 and 2, 3, 6, 7.
+ * So the scale of a row of weights is such that of four of them the positive ones, and the negative
+ * ones, add up to 128 at most: 255 * 128 = 32640 < 32768. That costs no precision as a rule. Four
+ * weights of a normal distribution seldom are large and of one sign at once: of 768 the largest sum
+ * is about 5.5 standard deviations, so that a step is 1/23 of one; the largest single one is 3.3,
+ * and to give each pair 16 bits of its own, a step would be 1/19.
  *
  * B's panels hold four k of a column side by side: [ceil(k / 4)][nr][4].
  */
@@ -34,11 +41,14 @@ typedef struct vt_int8_row {
 typedef struct vt_int8_kernels {
     const char *name; /* "avx512vnni", "avx2", "neon", "scalar" */
     size_t mr, nr;
+    size_t depth; /* the most groups of k at once for which B's panel stays near; even */
     int weight_max;
+    int sum_max; /* of four weights of one sign that are added in 16 bits; 0: no limit */
 
-    /* C[m][n] = A[m][4 groups] B  (+ C when `accumulate`); lda in bytes, ldc in integers. */
+    /* C[m][n] = A[m][4 groups] B  (+ C when `accumulate`); lda in bytes, ldc in integers. A and B
+     * begin at an even group of k. `next` is as in kernels.h. */
     void (*gemm)(size_t m, size_t n, size_t groups, const uint8_t *a, size_t lda, const int8_t *b,
-                 int32_t *c, size_t ldc, bool accumulate);
+                 int32_t *c, size_t ldc, bool accumulate, const void *next);
 
     /* u[n] of x[n], scaled to the range that it and 0 span; up to a multiple of 4 as if zeros
      * followed. */

@@ -7,7 +7,8 @@
 #include "kernels/tables.h"
 #include "kernels/vec_avx2.h"
 
-enum { INT8_ROWS = 4, INT8_VECS = 3 };
+/* 9 accumulators, 2 broadcasts of A, their 2 products with B, and ones: 14 of 16 registers. */
+enum { INT8_ROWS = 3, INT8_VECS = 3, INT8_DEPTH = 4, INT8_PAIRS = 1 };
 
 #include "kernels/kernels_int8.inc.h"
 
@@ -15,7 +16,9 @@ const vt_int8_kernels vt_int8_avx2 = {
     .name = "avx2",
     .mr = INT8_ROWS,
     .nr = INT8_NR,
-    .weight_max = 64,
+    .depth = 192, /* 24 columns of it: 18 KiB */
+    .weight_max = 127,
+    .sum_max = 128,
     .gemm = int8_gemm,
     .quantize = int8_quantize,
     .dequantize = int8_dequantize,

@@ -18,7 +18,8 @@ static int32_t dot(const uint8_t *u, const int8_t *column, size_t groups) {
 }
 
 static void int8_gemm(size_t m, size_t n, size_t groups, const uint8_t *a, size_t lda,
-                      const int8_t *b, int32_t *c, size_t ldc, bool accumulate) {
+                      const int8_t *b, int32_t *c, size_t ldc, bool accumulate, const void *next) {
+    (void)next;
     for (size_t row = 0; row < m; row++)
         for (size_t col = 0; col < n; col++) {
             const int8_t *panel = b + col / NR * groups * NR * VT_INT8_GROUP;
@@ -56,6 +57,7 @@ const vt_int8_kernels vt_int8_scalar = {
     .name = "scalar",
     .mr = 1,
     .nr = NR,
+    .depth = 768,
     .weight_max = 127,
     .gemm = int8_gemm,
     .quantize = int8_quantize,

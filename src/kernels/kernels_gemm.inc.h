@@ -13,20 +13,13 @@
  * B comes in panels [k][NR] and is read in order. A is read in place, one float at a time: the rows
  * of a tile stay in the first-level cache while the panels go by. B may be stored in 16 bits, which
  * are widened as they are loaded.
- *
- * The first tile of a panel would wait for it to come from memory. So all tiles of a panel fetch
- * their share of the next one, a few lines at a time: then memory has the time of a whole panel.
  */
+#include "kernels/tile.h"
 
 /* What B is stored as. */
 typedef enum panel_type { PANEL_F32, PANEL_F16, PANEL_BF16 } panel_type;
 
-enum {
-    NR = TILE_VECS * VEC_WIDTH,
-    LINE = 64,        /* bytes of a cache line */
-    FETCHED_ROWS = 4, /* of the next panel at a time */
-    FEW_ROWS = 3      /* of A: they wait for B all the time, and fetching more would not help */
-};
+enum { NR = TILE_VECS * VEC_WIDTH };
 
 typedef struct tile_operands {
     const float *a; /* [rows][k] */
@@ -37,7 +30,7 @@ typedef struct tile_operands {
     size_t cols, k;
     bool accumulate;
     const unsigned char *next; /* what to fetch of the next panel; or NULL */
-    size_t fetch_every;        /* rows of B: then FETCHED_ROWS of the next panel */
+    size_t fetch_every;        /* rows of B */
 } tile_operands;
 
 static inline size_t panel_element(panel_type type) {
@@ -56,19 +49,6 @@ static inline void store_columns(float *c, vec sum, size_t cols, bool accumulate
         vec_store(c, accumulate ? vec_add(sum, vec_load(c)) : sum);
     else
         vec_store_first(c, accumulate ? vec_add(sum, vec_load_first(c, cols)) : sum, cols);
-}
-
-/* Brings what is at p into the second-level cache. */
-static inline void fetch(const unsigned char *p, size_t bytes) {
-    for (size_t at = 0; at < bytes; at += LINE)
-        __builtin_prefetch(p + at, 0, 2);
-}
-
-/* The same address, of which gcc no longer knows how it came about: it would keep one for each
- * displacement (ivopts), for which there are no registers. */
-static inline const float *forget_origin(const float *p) {
-    __asm__("" : "+r"(p));
-    return p;
 }
 
 /* acc += A[rows][i] B[i], for the i-th row of B from b on. One pointer for three rows of A, which
@@ -136,8 +116,8 @@ static inline __attribute__((always_inline)) void tile(const panel_type type, co
     for (size_t p = 0; p < in->k;) {
         size_t stop = in->k - p < in->fetch_every ? in->k : p + in->fetch_every;
         if (next) {
-            fetch(next, FETCHED_ROWS * row_bytes);
-            next += FETCHED_ROWS * row_bytes;
+            fetch(next, FETCHED * row_bytes);
+            next += FETCHED * row_bytes;
         }
         for (; p + TILE_DEPTH <= stop; p += TILE_DEPTH, b += TILE_DEPTH * row_bytes) {
 #pragma GCC unroll 8
@@ -208,8 +188,6 @@ static void gemm_tiles(tile_fn *const *tiles, size_t row_bytes, size_t m, size_t
     const size_t fewest = m / num_tiles, larger = m % num_tiles; /* rows; tiles of one more */
     if (m <= FEW_ROWS)
         next = NULL;
-    const size_t fetch_every = next ? num_tiles * FETCHED_ROWS : k;
-    const size_t fetched = (k + fetch_every - 1) / fetch_every * FETCHED_ROWS * row_bytes;
     for (size_t col = 0; col < n; col += NR, b += k * row_bytes) {
         tile_operands in = {
             .a = a,
@@ -221,14 +199,14 @@ static void gemm_tiles(tile_fn *const *tiles, size_t row_bytes, size_t m, size_t
             .k = k,
             .accumulate = accumulate,
             .next = n - col > NR ? NULL : next,
-            .fetch_every = fetch_every,
+            .fetch_every = fetch_every(num_tiles, k, next),
         };
         for (size_t t = 0; t < num_tiles; t++) {
             size_t rows = t < larger ? fewest + 1 : fewest;
             tiles[rows](&in);
             in.a += rows * lda;
             in.c += rows * ldc;
-            in.next = in.next ? in.next + fetched : NULL;
+            in.next = in.next ? in.next + rows_fetched(num_tiles, k) * row_bytes : NULL;
         }
     }
 }

@@ -51,7 +51,8 @@ typedef struct linear_job {
     const vt_linear_args *args;
     const vt_epilogue *epilogue;
     size_t mr, nr;
-    size_t first, past;             /* W's rows: columns of Y */
+    size_t panel_rows, element; /* of a panel: k and bytes of a float; INT8: groups, of theirs */
+    size_t first, past;         /* W's rows: columns of Y */
     size_t first_panel, num_panels; /* that hold them */
     size_t row_blocks, col_blocks;
     vt_rounded rounded; /* INT8: X */
@@ -82,36 +83,48 @@ size_t vt_linear_ld(size_t width) {
 
 /* Row `row` of a panel; NULL past the last one. */
 static const void *panel_row(const linear_job *job, size_t panel, size_t row) {
-    const vt_packed *weight = job->weight;
-    size_t element = weight->storage == VT_STORE_F32 ? sizeof(float) : sizeof(uint16_t);
-    if (panel >= ceil_div(weight->n, job->nr))
+    if (panel >= ceil_div(job->weight->n, job->nr))
         return NULL;
-    return (const unsigned char *)weight->panels + (panel * weight->k + row) * job->nr * element;
+    return (const unsigned char *)job->weight->panels +
+           (panel * job->panel_rows + row) * job->nr * job->element;
 }
 
-/* sums[rows][BLOCK_COLS] (+)= X[rows][start..end) W^T, a panel at a time: one piece of a panel is
- * not followed by the next panel's. Meanwhile what comes next is fetched: the block's next panel,
- * the first one's next piece, or what follows the block in W, as a thread's next task often does.
- */
-static void sum_piece(const linear_job *job, float *sums, const linear_block *block, size_t rows,
-                      const float *x, size_t ldx, size_t start, size_t end) {
+/* C[m][n] (+)= A[m][k] B[k][n], one panel of W^T; A and C of bytes and integers, and k of groups,
+ * where W is. */
+static void multiply(const linear_job *job, size_t m, size_t n, size_t k, const void *a, size_t lda,
+                     const void *b, void *c, bool accumulate, const void *next) {
     const vt_kernels *kernels = job->kernels;
-    vt_storage storage = job->weight->storage;
-    size_t k = end - start, past = block->panel + ceil_div(block->cols, job->nr);
+    switch (job->weight->storage) {
+    case VT_STORE_F32:
+        kernels->gemm(m, n, k, a, lda, b, c, BLOCK_COLS, accumulate, next);
+        break;
+    case VT_STORE_F16:
+        kernels->gemm_f16(m, n, k, a, lda, b, c, BLOCK_COLS, accumulate, next);
+        break;
+    case VT_STORE_BF16:
+        kernels->gemm_bf16(m, n, k, a, lda, b, c, BLOCK_COLS, accumulate, next);
+        break;
+    case VT_STORE_INT8:
+        job->weight->int8->gemm(m, n, k, a, lda, b, c, BLOCK_COLS, accumulate, next);
+        break;
+    }
+}
+
+/* sums[rows][BLOCK_COLS] (+)= X[rows][start..end) W^T, floats or integers, a panel at a time: one
+ * piece of a panel is not followed by the next panel's. Meanwhile what comes next is fetched: the
+ * block's next panel, the first one's next piece, or what follows the block in W, as a thread's
+ * next task often does.
+ */
+static void sum_piece(const linear_job *job, void *sums, const linear_block *block, size_t rows,
+                      const void *x, size_t ldx, size_t start, size_t end) {
+    size_t past = block->panel + ceil_div(block->cols, job->nr);
     const void *after =
-        end < job->weight->k ? panel_row(job, block->panel, end) : panel_row(job, past, 0);
+        end < job->panel_rows ? panel_row(job, block->panel, end) : panel_row(job, past, 0);
     for (size_t panel = block->panel; panel < past; panel++) {
-        size_t col = (panel - block->panel) * job->nr;
-        size_t cols = min_size(job->nr, block->cols - col);
-        float *c = sums + col;
-        const void *b = panel_row(job, panel, start);
-        const void *next = panel + 1 < past ? panel_row(job, panel + 1, start) : after;
-        if (storage == VT_STORE_F32)
-            kernels->gemm(rows, cols, k, x, ldx, b, c, BLOCK_COLS, start > 0, next);
-        else if (storage == VT_STORE_F16)
-            kernels->gemm_f16(rows, cols, k, x, ldx, b, c, BLOCK_COLS, start > 0, next);
-        else
-            kernels->gemm_bf16(rows, cols, k, x, ldx, b, c, BLOCK_COLS, start > 0, next);
+        size_t col = (panel - block->panel) * job->nr, cols = min_size(job->nr, block->cols - col);
+        multiply(job, rows, cols, end - start, x, ldx, panel_row(job, panel, start),
+                 (float *)sums + col, start > 0,
+                 panel + 1 < past ? panel_row(job, panel + 1, start) : after);
     }
 }
 
@@ -180,20 +193,15 @@ vt_rounded vt_round_rows(vt_pool *pool, const vt_packed *weight, const vt_linear
     return job.out;
 }
 
-/* The same in integers, over longer pieces: as many bytes. */
+/* The same in integers. Pieces begin at even groups. */
 static void sum_block_int8(const linear_job *job, int32_t *sums, const linear_block *block) {
-    const vt_packed *weight = job->weight;
-    size_t stride = job->rounded.stride, nr = job->nr;
-    size_t groups = ceil_div(weight->k, VT_INT8_GROUP), pieces = ceil_div(groups, PIECE);
+    size_t pairs = ceil_div(job->panel_rows, 2), stride = job->rounded.stride;
+    size_t pieces = ceil_div(pairs, job->weight->int8->depth / 2);
     for (size_t part = 0; part < pieces; part++) {
-        size_t start, end = vt_share(groups, pieces, part, &start);
-        for (size_t col = 0; col < block->cols; col += nr)
-            weight->int8->gemm(block->rows, min_size(nr, block->cols - col), end - start,
-                               job->rounded.u + block->row * stride + start * VT_INT8_GROUP, stride,
-                               (const int8_t *)weight->panels +
-                                   ((block->panel + col / nr) * groups + start) * nr *
-                                       VT_INT8_GROUP,
-                               sums + col, BLOCK_COLS, part > 0);
+        size_t first, past = vt_share(pairs, pieces, part, &first), start = 2 * first;
+        sum_piece(job, sums, block, block->rows,
+                  job->rounded.u + block->row * stride + start * VT_INT8_GROUP, stride, start,
+                  min_size(2 * past, job->panel_rows));
     }
 }
 
@@ -297,6 +305,8 @@ vt_status vt_linear(const vt_kernels *kernels, vt_pool *pool, const vt_packed *w
         .nr = weight->int8 ? weight->int8->nr : kernels->nr,
         .first = args->first,
         .past = args->count ? args->first + args->count : weight->n,
+        .panel_rows = weight->int8 ? ceil_div(weight->k, VT_INT8_GROUP) : weight->k,
+        .element = weight->storage == VT_STORE_F32 || weight->int8 ? 4 : 2,
     };
     job.first_panel = job.first / job.nr;
     job.num_panels = ceil_div(job.past, job.nr) - job.first_panel;

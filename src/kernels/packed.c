@@ -143,12 +143,32 @@ static void transpose_into_halves(uint16_t *panel, size_t nr, const float *bt, s
     }
 }
 
-void vt_round_weights(int8_t *v, size_t stride, float *scale, int32_t *sum,
-                      const vt_int8_kernels *int8, const float *w, size_t k) {
+/* The largest sum of weights of one sign among four that are added in 16 bits (int8.h). */
+static float largest_sum(const float *w, size_t k) {
+    float largest = 0;
+    for (size_t start = 0; start < k; start += 2 * VT_INT8_GROUP) {
+        float sums[4] = {0}; /* of the first four, positive and negative, and of the others */
+        for (size_t p = start; p < min_size(start + 2 * VT_INT8_GROUP, k); p++)
+            sums[(p & 2) + (w[p] < 0)] += fabsf(w[p]);
+        for (size_t i = 0; i < 4; i++)
+            largest = fmaxf(largest, sums[i]);
+    }
+    return largest;
+}
+
+/* What an integer of a row of weights stands for. */
+static float choose_scale(const vt_int8_kernels *int8, const float *w, size_t k) {
     float largest = 0;
     for (size_t p = 0; p < k; p++)
         largest = fmaxf(largest, fabsf(w[p]));
-    *scale = largest / (float)int8->weight_max;
+    float scale = largest / (float)int8->weight_max;
+    /* Rounding adds a half to each of four at most. */
+    return int8->sum_max ? fmaxf(scale, largest_sum(w, k) / (float)(int8->sum_max - 2)) : scale;
+}
+
+void vt_round_weights(int8_t *v, size_t stride, float *scale, int32_t *sum,
+                      const vt_int8_kernels *int8, const float *w, size_t k) {
+    *scale = choose_scale(int8, w, k);
     float inverse = *scale > 0 ? 1 / *scale : 0;
     *sum = 0;
     for (size_t p = 0; p < k; p++) {

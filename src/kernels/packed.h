@@ -50,8 +50,8 @@ void vt_packed_free(vt_packed *packed);
 void vt_pack_rows(const vt_kernels *kernels, vt_packed *out, size_t row, const float *weight,
                   size_t rows);
 
-/* v[k] = one row of W in integers, the largest of them int8->weight_max: four side by side, and
- * `stride` bytes to the next four. */
+/* v[k] = one row of W in integers, as large as int8 can do with: four side by side, and `stride`
+ * bytes to the next four. */
 void vt_round_weights(int8_t *v, size_t stride, float *scale, int32_t *sum,
                       const vt_int8_kernels *int8, const float *w, size_t k);
 

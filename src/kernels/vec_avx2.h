@@ -231,12 +231,21 @@ static inline veci veci_broadcast_group(const uint8_t *p) {
     return (veci)_mm256_set1_epi32(group);
 }
 
-/* acc + the sum of four products of a lane: unsigned bytes of u with signed ones of s. Two products
- * are added in 16 bits: exact for |s| <= 64. */
+/* acc + the sum of four products of a lane: unsigned bytes of u with signed ones of s. The first
+ * two are added in 16 bits, and the others: exact where those of s of either sign add up to 128. */
 static inline veci veci_dot4(veci acc, veci u, veci s) {
     return (veci)_mm256_add_epi32(
         (__m256i)acc,
         _mm256_madd_epi16(_mm256_maddubs_epi16((__m256i)u, (__m256i)s), _mm256_set1_epi16(1)));
+}
+
+/* acc + u . s + v . t, eight products. Four of them, two of each, are added in 16 bits. */
+static inline veci veci_dot8(veci acc, veci u, veci s, veci v, veci t) {
+    __m256i pairs = _mm256_add_epi16(_mm256_maddubs_epi16((__m256i)u, (__m256i)s),
+                                     _mm256_maddubs_epi16((__m256i)v, (__m256i)t));
+    __m256i sum = _mm256_add_epi32((__m256i)acc, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
+    __asm__("" : "+x"(sum)); /* or gcc adds up the products of one turn first, and spills sums */
+    return (veci)sum;
 }
 
 #endif

@@ -228,6 +228,11 @@ static inline veci veci_broadcast_group(const uint8_t *p) {
 static inline veci veci_dot4(veci acc, veci u, veci s) {
     return (veci)_mm512_dpbusd_epi32((__m512i)acc, (__m512i)u, (__m512i)s);
 }
+
+/* acc + u . s + v . t, eight products */
+static inline veci veci_dot8(veci acc, veci u, veci s, veci v, veci t) {
+    return veci_dot4(veci_dot4(acc, u, s), v, t);
+}
 #endif
 
 #endif

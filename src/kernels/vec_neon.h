@@ -227,4 +227,9 @@ static inline veci veci_dot4(veci acc, veci u, veci s) {
     return vaddq_s32(acc, vpaddq_s32(vpaddlq_s16(low), vpaddlq_s16(high)));
 }
 
+/* acc + u . s + v . t, eight products */
+static inline veci veci_dot8(veci acc, veci u, veci s, veci v, veci t) {
+    return veci_dot4(veci_dot4(acc, u, s), v, t);
+}
+
 #endif
