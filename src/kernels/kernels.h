@@ -77,7 +77,8 @@ typedef struct vt_kernels {
     void (*scale)(float *x, float alpha, size_t n);
     /* The largest of n >= 1 values. */
     float (*max)(const float *x, size_t n);
-    /* x = exp(x - shift); returns their sum. Values at or below shift - 104 (and -inf) become 0. */
+    /* x = exp(x - shift), no x being greater than shift; returns their sum. Values at or below
+     * shift - 104 (and -inf) become 0, and those below shift - 87, which are under 2e-38, may. */
     float (*exp_sum)(float *x, float shift, size_t n);
 
     /* y = (x - mean(x)) / sqrt(var(x) + eps) * weight + bias; bias may be NULL. y may be x. */
