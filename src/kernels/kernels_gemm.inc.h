@@ -144,14 +144,20 @@ static inline __attribute__((always_inline)) void tile(const panel_type type, co
 typedef void tile_fn(const tile_operands *in);
 
 /* Defines name_tiles, the functions for 1 to TILE_ROWS rows of A; those of more are empty. They are
- * not inlined, because gcc 12 keeps the accumulators in registers in small functions only. The last
- * panel's columns, where they are few, are computed by half. */
+ * not inlined, because gcc 12 keeps the accumulators in registers in small functions only. Of the
+ * last panel as many vectors are computed as hold columns of C. */
 #define TILE_OF(name, type, rows)                                                                  \
     static __attribute__((noinline)) void name##_tile_##rows(const tile_operands *in) {            \
         const size_t within = rows < TILE_ROWS ? rows : TILE_ROWS;                                 \
-        if (rows <= TILE_ROWS && in->cols <= NR / 2)                                               \
-            tile(type, within, TILE_VECS / 2, in);                                                 \
-        else if (rows <= TILE_ROWS)                                                                \
+        if (rows > TILE_ROWS)                                                                      \
+            return;                                                                                \
+        if (in->cols <= VEC_WIDTH)                                                                 \
+            tile(type, within, 1, in);                                                             \
+        else if (TILE_VECS > 2 && in->cols <= 2 * VEC_WIDTH)                                       \
+            tile(type, within, 2, in);                                                             \
+        else if (TILE_VECS > 3 && in->cols <= 3 * VEC_WIDTH)                                       \
+            tile(type, within, TILE_VECS < 3 ? TILE_VECS : 3, in);                                 \
+        else                                                                                       \
             tile(type, within, TILE_VECS, in);                                                     \
     }
 #define TILES_OF(name, type)                                                                       \
