@@ -6,11 +6,11 @@
 
 #include "base/memory.h"
 
-/* A tile of scores is Q_TILE queries by KV_BLOCK keys. A block's K and V panels (2 x 256 x
- * head_dim) stay in the second-level cache while the queries of a chunk pass over them; packing
- * them is paid once for Q_CHUNK queries, and not worth it for FEW of them (a decoding step, a
- * pooling probe). */
-enum { Q_TILE = 48, KV_BLOCK = 256, Q_CHUNK = 1024, FEW = VT_ATTENTION_FEW };
+/* A tile of scores is Q_TILE queries by KV_BLOCK keys: 24 KiB, so that it stays in the first-level
+ * cache. A block's K and V panels (2 x 256 x head_dim) stay in the second-level cache while the
+ * queries of a chunk pass over them; packing them is paid once for Q_CHUNK queries, and not worth
+ * it for FEW of them (a decoding step, a pooling probe). */
+enum { Q_TILE = 24, KV_BLOCK = 256, Q_CHUNK = 1024, FEW = VT_ATTENTION_FEW };
 
 /* Kernels sum a row by steps of at most so many. Of whole steps a sum does not depend on how many
  * keys that a query does not see follow those that it does, and so not on the last query of its
