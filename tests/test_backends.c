@@ -70,17 +70,19 @@ static void pack(vt_packed *out, const vt_backend *backend, const linear_case *s
     assert_true(shape->m * vt_linear_row_scratch(out) + 64 <= sizeof scratch);
 }
 
-/* oneDNN 2.6 multiplies BF16 on processors with AVX-512 only. On others a matrix is refused, in one
- * line. */
+/* Without AVX-512 oneDNN may have no product in BF16, as 2.6 has none: then, and nowhere else, a
+ * matrix is refused, in one line. */
 static bool is_refused(const vt_backend *backend, vt_storage storage) {
-    if (storage != VT_STORE_BF16 || strcmp(backend->name, "onednn") != 0 ||
-        vt_cpu_features().avx512)
-        return false;
     vt_error err = {0};
     vt_packed packed;
     const vt_matrix_spec spec = {storage, 48, 32, 0};
-    assert_int_equal(vt_backend_create(&packed, backend, vt_kernels_at(0), &spec, &err),
-                     VT_ERR_UNSUPPORTED);
+    vt_status status = vt_backend_create(&packed, backend, vt_kernels_at(0), &spec, &err);
+    if (status == VT_OK) {
+        vt_packed_free(&packed);
+        return false;
+    }
+    assert_int_equal(status, VT_ERR_UNSUPPORTED);
+    assert_true(storage == VT_STORE_BF16 && !vt_cpu_features().avx512);
     assert_non_null(strstr(err.message, "does not multiply such a matrix on this processor"));
     assert_null(packed.panels);
     return true;

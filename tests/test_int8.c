@@ -65,12 +65,16 @@ static int largest_sum(const int8_t *v, size_t stride, size_t k) {
     return largest;
 }
 
-/* B[k][n]: any weights that the table promises to multiply exactly. Where four may add up to
- * sum_max, columns of eight are halved until they do. */
-static void fill(const vt_int8_kernels *int8, size_t n, size_t k, uint64_t seed) {
-    uint64_t state = seed;
+static void fill_activations(void) {
+    uint64_t state = 1;
     for (size_t i = 0; i < sizeof a; i++)
         a[i] = (uint8_t)(127.5f + 127.5f * random_float(&state));
+}
+
+/* B[k][n]: any weights that the table promises to multiply exactly. Where four may add up to
+ * sum_max, columns of eight are halved until they do. */
+static void fill_weights(const vt_int8_kernels *int8, size_t n, size_t k, uint64_t seed) {
+    uint64_t state = seed;
     for (size_t i = 0; i < k * n; i++)
         b[i] = (int8_t)lrintf((float)int8->weight_max * random_float(&state));
     for (size_t start = 0; int8->sum_max && start < k; start += 8)
@@ -84,10 +88,11 @@ static void test_gemm_tails(void **state) {
     (void)state;
     static const size_t depths[] = {4, 8, 28, 96};
     const vt_int8_kernels *int8;
+    fill_activations();
     for (size_t t = 0; (int8 = int8_at(t)) != NULL; t++) {
         for (size_t m = 1; m <= 2 * int8->mr + 1; m++)
             for (size_t n = 1; n <= 2 * int8->nr + 1 && n <= 96; n++) {
-                fill(int8, n, depths[(m + n) % 4], m * 1000 + n);
+                fill_weights(int8, n, depths[(m + n) % 4], m * 1000 + n);
                 check_gemm(int8, m, n, depths[(m + n) % 4], (m ^ n) & 1);
             }
     }

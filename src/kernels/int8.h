@@ -14,7 +14,7 @@
  * So the scale of a row of weights is such that of four of them the positive ones, and the negative
  * ones, add up to 128 at most: 255 * 128 = 32640 < 32768. That costs no precision as a rule. Four
  * weights of a normal distribution seldom are large and of one sign at once: of 768 the largest sum
- * is about 5.5 standard deviations, so that a step is 1/23 of one; the largest single one is 3.3,
+ * is about 6.1 standard deviations, so that a step is 1/21 of one; the largest single one is 3.4,
  * and to give each pair 16 bits of its own, a step would be 1/19.
  *
  * B's panels hold four k of a column side by side: [ceil(k / 4)][nr][4].

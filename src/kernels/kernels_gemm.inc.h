@@ -194,6 +194,7 @@ static void gemm_tiles(tile_fn *const *tiles, size_t row_bytes, size_t m, size_t
     const size_t fewest = m / num_tiles, larger = m % num_tiles; /* rows; tiles of one more */
     if (m <= FEW_ROWS)
         next = NULL;
+    const size_t fetched = rows_fetched(num_tiles, k) * row_bytes;
     for (size_t col = 0; col < n; col += NR, b += k * row_bytes) {
         tile_operands in = {
             .a = a,
@@ -212,7 +213,7 @@ static void gemm_tiles(tile_fn *const *tiles, size_t row_bytes, size_t m, size_t
             tiles[rows](&in);
             in.a += rows * lda;
             in.c += rows * ldc;
-            in.next = in.next ? in.next + rows_fetched(num_tiles, k) * row_bytes : NULL;
+            in.next = in.next ? in.next + fetched : NULL;
         }
     }
 }

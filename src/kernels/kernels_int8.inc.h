@@ -136,6 +136,7 @@ static void int8_gemm(size_t m, size_t n, size_t groups, const uint8_t *a, size_
     const size_t fewest = m / num_tiles, larger = m % num_tiles; /* rows; tiles of one more */
     if (m <= FEW_ROWS)
         next = NULL;
+    const size_t fetched = rows_fetched(num_tiles, groups) * INT8_ROW;
     for (size_t col = 0; col < n; col += INT8_NR, b += groups * INT8_ROW) {
         int8_operands in = {
             .a = a,
@@ -154,7 +155,7 @@ static void int8_gemm(size_t m, size_t n, size_t groups, const uint8_t *a, size_
             int8_tiles[rows](&in);
             in.a += rows * lda;
             in.c += rows * ldc;
-            in.next = in.next ? in.next + rows_fetched(num_tiles, groups) * INT8_ROW : NULL;
+            in.next = in.next ? in.next + fetched : NULL;
         }
     }
 }

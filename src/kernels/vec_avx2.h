@@ -101,7 +101,7 @@ static inline vec vec_scale_by_power(vec x, vec n) {
     return vec_mul(vec_mul(x, _mm256_castsi256_ps(first)), _mm256_castsi256_ps(second));
 }
 
-/* x 2^n, where that is a normal number; n is in the low bits of t (exp_below_vec). */
+/* x 2^n, where that is a normal number; n is in the low bits of t (exp_below). */
 static inline vec vec_scale_by_low_bits(vec x, vec t) {
     __m256i power = _mm256_slli_epi32(_mm256_castps_si256(t), 23);
     return _mm256_castsi256_ps(_mm256_add_epi32(_mm256_castps_si256(x), power));

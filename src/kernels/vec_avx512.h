@@ -91,7 +91,7 @@ static inline vec vec_scale_by_power(vec x, vec n) {
     return _mm512_scalef_ps(x, n);
 }
 
-/* x 2^n, where that is a normal number; n is in the low bits of t (exp_below_vec). */
+/* x 2^n, where that is a normal number; n is in the low bits of t (exp_below). */
 static inline vec vec_scale_by_low_bits(vec x, vec t) {
     __m512i power = _mm512_slli_epi32(_mm512_castps_si512(t), 23);
     return _mm512_castsi512_ps(_mm512_add_epi32(_mm512_castps_si512(x), power));

@@ -100,7 +100,7 @@ static inline vec vec_scale_by_power(vec x, vec n) {
     return vec_mul(vec_mul(x, vreinterpretq_f32_s32(first)), vreinterpretq_f32_s32(second));
 }
 
-/* x 2^n, where that is a normal number; n is in the low bits of t (exp_below_vec). */
+/* x 2^n, where that is a normal number; n is in the low bits of t (exp_below). */
 static inline vec vec_scale_by_low_bits(vec x, vec t) {
     int32x4_t power = vshlq_n_s32(vreinterpretq_s32_f32(t), 23);
     return vreinterpretq_f32_s32(vaddq_s32(vreinterpretq_s32_f32(x), power));
