@@ -177,7 +177,7 @@ static void check(const setting *s, size_t step, double tolerance) {
 static void test_head_widths_and_tokens(void **state) {
     (void)state;
     static const size_t head_dims[] = {1, 12, 24, 64, 80, 128};
-    static const size_t tokens[] = {1, 2, 47, 48, 49, 50, 255, 256, 257, 258, 513, 1025};
+    static const size_t tokens[] = {1, 2, 23, 24, 25, 50, 255, 256, 257, 288, 289, 545, 1025};
     const vt_kernels *kernels;
     for (size_t k = 0; (kernels = vt_kernels_at(k)) != NULL; k++) {
         for (size_t h = 0; h < sizeof head_dims / sizeof head_dims[0]; h++) {
@@ -334,11 +334,11 @@ static void check_threads(setting s) {
 
 static void test_threads_do_not_change_a_bit(void **state) {
     (void)state;
-    static const size_t tokens[][2] = {
-        {600, 300}, {130, 130}, {197, 197}, {300, 300}, {1025, 1025}};
+    static const size_t tokens[][2] = {{600, 300}, {130, 130}, {197, 197},  {300, 300},
+                                       {800, 280}, {544, 544}, {1025, 1025}};
     const vt_kernels *kernels;
     for (size_t k = 0; (kernels = vt_kernels_at(k)) != NULL; k++)
-        for (size_t i = 0; i < 2 * 5; i++)
+        for (size_t i = 0; i < 2 * sizeof tokens / sizeof tokens[0]; i++)
             check_threads((setting){.num_heads = 3,
                                     .num_kv_heads = 3,
                                     .head_dim = 24,

@@ -9,8 +9,10 @@
 /* A tile of scores is Q_TILE queries by KV_BLOCK keys: 24 KiB, so that it stays in the first-level
  * cache. A block's K and V panels (2 x 256 x head_dim) stay in the second-level cache while the
  * queries of a chunk pass over them; packing them is paid once for Q_CHUNK queries, and not worth
- * it for FEW of them (a decoding step, a pooling probe). */
-enum { Q_TILE = 24, KV_BLOCK = 256, Q_CHUNK = 1024, FEW = VT_ATTENTION_FEW };
+ * it for FEW of them (a decoding step, a pooling probe). Up to KV_MORE keys that are left over go
+ * with the last block: grids of a power of two have as many, class token and registers. */
+enum { Q_TILE = 24, KV_BLOCK = 256, KV_MORE = 32, Q_CHUNK = 1024, FEW = VT_ATTENTION_FEW };
+enum { KV_MOST = KV_BLOCK + KV_MORE };
 
 /* Kernels sum a row by steps of at most so many. Of whole steps a sum does not depend on how many
  * keys that a query does not see follow those that it does, and so not on the last query of its
@@ -33,10 +35,10 @@ typedef struct attention_call {
 
 /* One thread's scratch memory. */
 typedef struct attention_tile {
-    float *k_panels; /* scale * K^T of a block, [head_dim][KV_BLOCK] in panels; of few queries
+    float *k_panels; /* scale * K^T of a block, [head_dim][KV_MOST] in panels; of few queries
                       * none, */
-    float *v_panels; /* V of a block, [KV_BLOCK][head_dim] in panels; nor these */
-    float *scores;   /* [Q_TILE][KV_BLOCK] */
+    float *v_panels; /* V of a block, [KV_MOST][head_dim] in panels; nor these */
+    float *scores;   /* [Q_TILE][KV_MOST] */
     float *row_max;  /* [Q_CHUNK], running */
     float *row_sum;  /* [Q_CHUNK], running */
 } attention_tile;
@@ -71,9 +73,9 @@ static size_t round_up(size_t n, size_t multiple) {
 static attention_tile carve(vt_arena *arena, const vt_kernels *kernels, size_t head_dim) {
     size_t nr = kernels->nr;
     return (attention_tile){
-        .k_panels = vt_arena_take(arena, head_dim * round_up(KV_BLOCK, nr), sizeof(float)),
-        .v_panels = vt_arena_take(arena, KV_BLOCK * round_up(head_dim, nr), sizeof(float)),
-        .scores = vt_arena_take(arena, Q_TILE * KV_BLOCK, sizeof(float)),
+        .k_panels = vt_arena_take(arena, head_dim * round_up(KV_MOST, nr), sizeof(float)),
+        .v_panels = vt_arena_take(arena, KV_MOST * round_up(head_dim, nr), sizeof(float)),
+        .scores = vt_arena_take(arena, Q_TILE * KV_MOST, sizeof(float)),
         .row_max = vt_arena_take(arena, Q_CHUNK, sizeof(float)),
         .row_sum = vt_arena_take(arena, Q_CHUNK, sizeof(float)),
     };
@@ -148,12 +150,15 @@ static void online_softmax_row(const vt_kernels *kernels, float *scores, size_t 
         memset(scores, 0, count * sizeof *scores);
         return;
     }
-    float new_max = fmaxf(*row_max, block_max);
-    float decay = expf(*row_max - new_max); /* 0 for the first block, whose row_max is -inf */
-    *row_sum = *row_sum * decay + kernels->exp_sum(scores, new_max, count);
-    if (decay != 1.0f && *row_max != -INFINITY)
-        kernels->scale(out, decay, head_dim);
-    *row_max = new_max;
+    if (block_max > *row_max) {
+        if (*row_max != -INFINITY) {
+            float decay = expf(*row_max - block_max);
+            *row_sum *= decay;
+            kernels->scale(out, decay, head_dim);
+        }
+        *row_max = block_max;
+    }
+    *row_sum += kernels->exp_sum(scores, *row_max, count);
 }
 
 static void softmax_tile(const attention_call *call, const attention_chunk *chunk,
@@ -161,7 +166,7 @@ static void softmax_tile(const attention_call *call, const attention_chunk *chun
                          size_t keys) {
     const vt_attention_args *args = call->args;
     for (size_t r = 0; r < rows; r++) {
-        float *scores = tile->scores + r * KV_BLOCK;
+        float *scores = tile->scores + r * KV_MOST;
         adjust_scores(call, chunk, scores, chunk->first + q0 + r, key, keys);
         online_softmax_row(call->kernels, scores, keys, &tile->row_max[q0 + r],
                            &tile->row_sum[q0 + r], chunk->out + (q0 + r) * args->out_ld,
@@ -191,9 +196,9 @@ static void attend_block(const attention_call *call, const attention_chunk *chun
         if (key >= past || key + keys <= first)
             continue;
         call->kernels->gemm(rows, keys, head_dim, chunk->q + q0 * args->q_ld, args->q_ld,
-                            tile->k_panels, tile->scores, KV_BLOCK, false, NULL);
+                            tile->k_panels, tile->scores, KV_MOST, false, NULL);
         softmax_tile(call, chunk, tile, q0, rows, key, keys);
-        call->kernels->gemm(rows, head_dim, keys, tile->scores, KV_BLOCK, tile->v_panels,
+        call->kernels->gemm(rows, head_dim, keys, tile->scores, KV_MOST, tile->v_panels,
                             chunk->out + q0 * args->out_ld, args->out_ld, true, NULL);
     }
 }
@@ -205,7 +210,7 @@ static void attend_block_few(const attention_call *call, const attention_chunk *
     const vt_kernels *kernels = call->kernels;
     size_t head_dim = call->shape->head_dim;
     for (size_t r = 0; r < chunk->count; r++) {
-        float *scores = tile->scores + r * KV_BLOCK;
+        float *scores = tile->scores + r * KV_MOST;
         for (size_t j = 0; j < keys; j++)
             scores[j] =
                 call->shape->scale * kernels->dot(chunk->q + r * args->q_ld,
@@ -215,7 +220,7 @@ static void attend_block_few(const attention_call *call, const attention_chunk *
     for (size_t r = 0; r < chunk->count; r++)
         for (size_t j = 0; j < keys; j++)
             kernels->axpy(chunk->out + r * args->out_ld, chunk->v + (key + j) * args->kv_ld,
-                          tile->scores[r * KV_BLOCK + j], head_dim);
+                          tile->scores[r * KV_MOST + j], head_dim);
 }
 
 /* ---- tasks -------------------------------------------------------------------------------------
@@ -275,8 +280,8 @@ static void attention_task(void *context, size_t task, size_t thread) {
     visible_keys(args, chunk.first, &first, &ignored);
     visible_keys(args, chunk.first + chunk.count - 1, &ignored, &past);
     past = min_size(round_up(past, KEY_STEP), args->kv_tokens);
-    for (size_t key = first; key < past; key += KV_BLOCK) {
-        size_t keys = min_size(past - key, KV_BLOCK);
+    for (size_t key = first, keys; key < past; key += keys) {
+        keys = past - key <= KV_MOST ? past - key : KV_BLOCK;
         if (call->few)
             attend_block_few(call, &chunk, &tile, key, keys);
         else
