@@ -20,7 +20,7 @@ enum { KV_MOST = KV_BLOCK + KV_MORE };
 enum { KEY_STEP = 64 };
 
 /* Tasks of one size that outweigh a thread's waiting for the last; the fewest queries of one. */
-enum { ENOUGH_TASKS_A_THREAD = 8, LEAST_CHUNK = 64 };
+enum { ENOUGH_TASKS_A_THREAD = 8, LEAST_CHUNK = 32 };
 
 typedef struct attention_call {
     const vt_kernels *kernels;
